@@ -1,0 +1,414 @@
+//! Customers as clients see them. To add a command: its input and its payload, and a mutation of three lines.
+use crate::{
+    commands::{self, Answered, Patience, of},
+    errors::Failure,
+    relay::{self, Arguments, Pages},
+    scalars::{Date, Instant, Uuid},
+    session::Session,
+};
+use async_graphql::{
+    ComplexObject, Context, Enum, InputObject, Object, SimpleObject,
+    dataloader::{DataLoader, Loader},
+};
+use customers::views;
+use shared_events::customers::{
+    ChangeCustomerEmail, CustomerCommand, InviteCustomer, RemoveCustomer, VerifyCustomer,
+};
+use shell::{
+    client::{Client, Select},
+    ids,
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::task::JoinSet;
+
+/// Mutations of customers.
+#[derive(Default)]
+pub(crate) struct CustomerMutations;
+
+#[Object]
+impl CustomerMutations {
+    /// Invites somebody by e-mail to become a customer. Where a customer has this e-mail already, the answer is
+    /// that customer, and nothing happens.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn invite_customer(
+        &self,
+        context: &Context<'_>,
+        input: InviteCustomerInput,
+    ) -> Result<InviteCustomerPayload, Failure> {
+        let command_id = commands::command_id(context, input.command_id)?;
+        // Derived from the command's id, so that a retry goes to the same customer.
+        let customer_id = input.customer_id.map_or_else(|| ids::derived_id(command_id), |it| it.0);
+        let command = InviteCustomer { customer_id, email: input.email };
+        let answered =
+            commands::send(context, command_id, None, CustomerCommand::from(command)).await?;
+        InviteCustomerPayload::new(answered)
+    }
+
+    /// Takes note that the customer's e-mail address proved to be theirs.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn verify_customer(
+        &self,
+        context: &Context<'_>,
+        input: VerifyCustomerInput,
+    ) -> Result<VerifyCustomerPayload, Failure> {
+        let command = VerifyCustomer { customer_id: input.customer_id.0 };
+        let (command_id, customer_id) =
+            send(context, input.command_id, input.expected_version, command).await?;
+        Ok(VerifyCustomerPayload { command_id, customer_id })
+    }
+
+    /// Changes the e-mail address of a customer, who has to verify the new one.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn change_customer_email(
+        &self,
+        context: &Context<'_>,
+        input: ChangeCustomerEmailInput,
+    ) -> Result<ChangeCustomerEmailPayload, Failure> {
+        let command = ChangeCustomerEmail { customer_id: input.customer_id.0, email: input.email };
+        let (command_id, customer_id) =
+            send(context, input.command_id, input.expected_version, command).await?;
+        Ok(ChangeCustomerEmailPayload { command_id, customer_id })
+    }
+
+    /// Removes a customer for good; the e-mail address becomes free.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn remove_customer(
+        &self,
+        context: &Context<'_>,
+        input: RemoveCustomerInput,
+    ) -> Result<RemoveCustomerPayload, Failure> {
+        let command = RemoveCustomer { customer_id: input.customer_id.0 };
+        let (command_id, customer_id) =
+            send(context, input.command_id, input.expected_version, command).await?;
+        Ok(RemoveCustomerPayload { command_id, customer_id })
+    }
+}
+
+/// Sends a command to an existing customer; the ids of the command and of the customer if it was accepted.
+async fn send(
+    context: &Context<'_>,
+    command_id: Option<Uuid>,
+    expected_version: Option<i64>,
+    command: impl Into<CustomerCommand>,
+) -> Result<(Uuid, Uuid), Failure> {
+    let command_id = commands::command_id(context, command_id)?;
+    let answered = commands::send(context, command_id, expected_version, command.into()).await?;
+    Ok((Uuid(command_id), Uuid(answered.accepted()?)))
+}
+
+/// Whom to invite.
+#[derive(InputObject)]
+struct InviteCustomerInput {
+    /// The e-mail address, at most 254 bytes; shown as it is typed here.
+    email: String,
+    /// The id of the new customer; made from the command's id if absent.
+    customer_id: Option<Uuid>,
+    /// The command's id, which makes it safe to send the mutation again: one effect, the same answer. The header
+    /// `Idempotency-Key` does the same; if neither is there, a new one is made.
+    command_id: Option<Uuid>,
+}
+
+/// Whose e-mail address is verified.
+#[derive(InputObject)]
+struct VerifyCustomerInput {
+    /// The customer.
+    customer_id: Uuid,
+    /// The version of the customer that the decision rests on: `VERSION_CONFLICT` if it has another one by now.
+    expected_version: Option<i64>,
+    /// The command's id, which makes it safe to send the mutation again: one effect, the same answer. The header
+    /// `Idempotency-Key` does the same; if neither is there, a new one is made.
+    command_id: Option<Uuid>,
+}
+
+/// Whose e-mail address changes, and to what.
+#[derive(InputObject)]
+struct ChangeCustomerEmailInput {
+    /// The customer.
+    customer_id: Uuid,
+    /// The new e-mail address, at most 254 bytes; shown as it is typed here.
+    email: String,
+    /// The version of the customer that the decision rests on: `VERSION_CONFLICT` if it has another one by now.
+    expected_version: Option<i64>,
+    /// The command's id, which makes it safe to send the mutation again: one effect, the same answer. The header
+    /// `Idempotency-Key` does the same; if neither is there, a new one is made.
+    command_id: Option<Uuid>,
+}
+
+/// Who leaves.
+#[derive(InputObject)]
+struct RemoveCustomerInput {
+    /// The customer.
+    customer_id: Uuid,
+    /// The version of the customer that the decision rests on: `VERSION_CONFLICT` if it has another one by now.
+    expected_version: Option<i64>,
+    /// The command's id, which makes it safe to send the mutation again: one effect, the same answer. The header
+    /// `Idempotency-Key` does the same; if neither is there, a new one is made.
+    command_id: Option<Uuid>,
+}
+
+/// What became of an invitation.
+#[derive(SimpleObject)]
+#[graphql(complex)]
+struct InviteCustomerPayload {
+    /// The id of the command that was sent.
+    command_id: Uuid,
+    /// Whether the customer is new.
+    outcome: InviteOutcome,
+    #[graphql(skip)]
+    customer_id: Uuid,
+}
+
+/// What an invitation came to.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+enum InviteOutcome {
+    /// There is a new customer.
+    Invited,
+    /// A customer has this e-mail already; nothing happened.
+    AlreadyInvited,
+}
+
+impl InviteCustomerPayload {
+    fn new(answered: Answered) -> Result<Self, Failure> {
+        let command_id = Uuid(answered.command_id);
+        let holder = answered
+            .refused_for("ALREADY_INVITED")
+            .and_then(|it| it.details.get("customer_id")?.as_str()?.parse().ok().map(Uuid));
+        Ok(match holder {
+            Some(customer_id) => {
+                Self { command_id, outcome: InviteOutcome::AlreadyInvited, customer_id }
+            }
+            None => Self {
+                command_id,
+                outcome: InviteOutcome::Invited,
+                customer_id: Uuid(answered.accepted()?),
+            },
+        })
+    }
+}
+
+/// The customer of a payload: looked up when it is selected, and only then waited for.
+macro_rules! customer_of {
+    ($payload:ident) => {
+        #[ComplexObject]
+        impl $payload {
+            /// The customer as the command left it.
+            #[graphql(complexity = "1 + child_complexity")]
+            async fn customer(&self, context: &Context<'_>) -> Result<Option<Customer>, Failure> {
+                customer(context, self.customer_id).await
+            }
+        }
+    };
+}
+macro_rules! payload {
+    ($(#[doc = $doc:literal])* $payload:ident) => {
+        $(#[doc = $doc])*
+        #[derive(SimpleObject)]
+        #[graphql(complex)]
+        struct $payload {
+            /// The id of the command that was sent.
+            command_id: Uuid,
+            #[graphql(skip)]
+            customer_id: Uuid,
+        }
+        customer_of!($payload);
+    };
+}
+customer_of!(InviteCustomerPayload);
+payload!(
+    /// What became of a verification.
+    VerifyCustomerPayload
+);
+payload!(
+    /// What became of a change of the e-mail address.
+    ChangeCustomerEmailPayload
+);
+payload!(
+    /// What became of a removal.
+    RemoveCustomerPayload
+);
+
+/// Queries about customers.
+#[derive(Default)]
+pub(crate) struct CustomerQueries;
+
+#[Object]
+impl CustomerQueries {
+    /// The customer with this id.
+    async fn customer(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The customer's id.")] id: Uuid,
+    ) -> Result<Option<Customer>, Failure> {
+        customer(context, id).await
+    }
+
+    /// All customers, removed ones among them, in the order of their ids.
+    #[graphql(complexity = "relay::cost(first, last, child_complexity)")]
+    async fn customers(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first so many, 1 to 500; 50 if neither first nor last is given.")]
+        first: Option<i64>,
+        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, 1 to 500; in the same order all the same.")]
+        last: Option<i64>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+    ) -> Result<CustomerPages, Failure> {
+        let count = context.look_ahead().field("totalCount").exists();
+        let page = Arguments { first, after, last, before }.page::<views::Customer>(count)?;
+        let rows = read(context, Select::Page(page.clone())).await?;
+        Ok(relay::connection(&page, rows, |it| it.id.to_string(), Customer))
+    }
+
+    /// How many customers were invited and verified, day by day; a day without either is left out.
+    #[graphql(complexity = "1 + 366 * child_complexity")]
+    async fn invitations_per_day(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first day; from the beginning if absent.")] from: Option<Date>,
+        #[graphql(desc = "The last day; up to today if absent.")] to: Option<Date>,
+    ) -> Result<Vec<InvitationsPerDay>, Failure> {
+        if let (Some(first), Some(last)) = (from, to)
+            && first > last
+        {
+            let message = format!("the last day, {}, is before the first, {}", last.0, first.0);
+            return Err(Failure::invalid(["to"], message));
+        }
+        let key = |day: Option<Date>| day.map(|it| it.0.to_string());
+        let select = Select::Range { from: key(from), to: key(to) };
+        let rows = read::<views::InvitationsPerDay>(context, select).await?.rows;
+        Ok(rows.into_iter().map(InvitationsPerDay).collect())
+    }
+}
+
+/// The connection to all customers.
+pub(crate) type CustomerPages = Pages<views::Customer, Customer>;
+
+/// Reads rows as new as all that this request's reader has seen.
+async fn read<V: functions::View>(
+    context: &Context<'_>,
+    select: Select,
+) -> Result<shell::client::Rows<V>, Failure> {
+    let (session, patience) = (of::<Arc<Session>>(context)?, of::<Patience>(context)?);
+    let rows = of::<Client>(context)?.read::<V>(select, &session.seen(), patience.read).await?;
+    session.saw(&rows.position);
+    Ok(rows)
+}
+
+/// Somebody who was invited by e-mail.
+pub(crate) struct Customer(views::Customer);
+
+/// Somebody who was invited by e-mail.
+#[Object]
+impl Customer {
+    /// Names the customer, for ever.
+    async fn id(&self) -> Uuid {
+        Uuid(self.0.id)
+    }
+
+    /// The e-mail address, as typed; of a removed customer the last one.
+    async fn email(&self) -> &str {
+        &self.0.email
+    }
+
+    /// How far the customer has come.
+    async fn status(&self) -> CustomerStatus {
+        self.0.status.into()
+    }
+
+    /// When the invitation went out.
+    async fn invited_at(&self) -> Instant {
+        Instant(self.0.invited_at)
+    }
+
+    /// When the e-mail address proved to be theirs.
+    async fn verified_at(&self) -> Option<Instant> {
+        self.0.verified_at.map(Instant)
+    }
+
+    /// How often the customer has changed: what `expectedVersion` means.
+    async fn version(&self) -> i64 {
+        self.0.version
+    }
+}
+
+/// How far a customer has come.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "views::CustomerStatus")]
+enum CustomerStatus {
+    /// The e-mail address may still be anybody's.
+    Invited,
+    /// The e-mail address is theirs.
+    Verified,
+    /// They left, and the e-mail address is free.
+    Removed,
+}
+
+/// What happened on a day.
+struct InvitationsPerDay(views::InvitationsPerDay);
+
+/// What happened on a day, in UTC.
+#[Object]
+impl InvitationsPerDay {
+    /// The day.
+    async fn day(&self) -> Date {
+        Date(self.0.day)
+    }
+
+    /// How many customers were invited.
+    async fn invited(&self) -> i64 {
+        self.0.invited
+    }
+
+    /// How many e-mail addresses were verified.
+    async fn verified(&self) -> i64 {
+        self.0.verified
+    }
+}
+
+async fn customer(context: &Context<'_>, id: Uuid) -> Result<Option<Customer>, Failure> {
+    let rows = of::<DataLoader<Rows>>(context)?;
+    Ok(rows.load_one(id).await?.map(Customer))
+}
+
+/// Looks up the customers that one request asks for at the same moment, all at once.
+///
+/// It reads what is as new as its reader is by then, which is at least as new as when each was asked for.
+pub(crate) struct Rows {
+    client: Client,
+    session: Arc<Session>,
+    patience: Duration,
+}
+
+impl Rows {
+    /// The look-up of one request. It ends with the request: a client that vanishes leaves nothing behind.
+    pub(crate) fn loader(
+        client: Client,
+        session: Arc<Session>,
+        patience: Duration,
+    ) -> DataLoader<Self> {
+        let tasks = Mutex::new(JoinSet::new());
+        let spawn = move |task| {
+            let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+        };
+        DataLoader::new(Self { client, session, patience }, spawn).delay(Duration::ZERO)
+    }
+}
+
+impl Loader<Uuid> for Rows {
+    type Value = views::Customer;
+    type Error = Failure;
+
+    async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, views::Customer>, Failure> {
+        let select = Select::Keys(ids.iter().map(|it| it.0.to_string()).collect());
+        let rows = self.client.read(select, &self.session.seen(), self.patience).await?;
+        self.session.saw(&rows.position);
+        Ok(rows.rows.into_iter().map(|it: views::Customer| (Uuid(it.id), it)).collect())
+    }
+}

@@ -1,0 +1,29 @@
+//! The fleet for its clients: GraphQL over HTTP. The only crate that knows either.
+//!
+//! A mutation becomes a command, and answers with what was decided; a query reads a view, and is never older than
+//! what its reader has seen before ([`session`]). Nothing is decided here.
+//!
+//! # Adding a command
+//! 1. `customers.rs`: its input, its payload, a mutation of three lines;
+//! 2. `UPDATE_SCHEMA=1 cargo test -p bff` writes `schema.graphql`;
+//! 3. a test in `tests/it`.
+//!
+//! # Adding a context
+//! 1. a file like `customers.rs`;
+//! 2. its queries and mutations in the two lists of `schema.rs`, its name in the one of `commands.rs`.
+mod commands;
+mod config;
+mod customers;
+pub mod document;
+pub mod errors;
+pub mod http;
+pub mod limits;
+pub mod relay;
+pub mod scalars;
+mod schema;
+mod service;
+pub mod session;
+
+pub use config::Config;
+pub use schema::{Mutation, Query, Schema, schema, sdl};
+pub use service::service;

@@ -1,0 +1,11 @@
+//! The endpoint over real HTTP: what it does with requests of every kind, and with a fleet behind it.
+mod bad_input;
+mod customers;
+mod faults;
+mod fleet;
+mod pages;
+mod positions;
+mod pressure;
+mod server;
+mod service;
+mod transport;

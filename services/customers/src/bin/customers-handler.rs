@@ -1,0 +1,4 @@
+//! The handler of customers.
+fn main() -> std::process::ExitCode {
+    shell::run([shell::handler::<customers::Customers>()])
+}

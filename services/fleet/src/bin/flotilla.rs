@@ -1,0 +1,4 @@
+//! The command line of the fleet.
+fn main() -> std::process::ExitCode {
+    fleet::cli::main()
+}

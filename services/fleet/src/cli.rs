@@ -1,0 +1,77 @@
+//! The command line. Each command is a module; what they share is here.
+mod console;
+mod fetch;
+mod migrate;
+mod reset;
+mod run;
+mod schema;
+mod services;
+mod signals;
+mod status;
+mod up;
+
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// A fleet of services on one machine: GraphQL in front, events on Kafka, views in Postgres.
+///
+/// `flotilla up` starts all of it. Nothing needs Docker, and nothing is left behind when it stops.
+#[derive(Debug, Parser)]
+#[command(name = "flotilla", disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start Kafka, the schema registry, Postgres and every service; Ctrl-C stops them
+    Up(up::Options),
+    /// Fetch what `up` needs, and stop
+    Fetch(fetch::Options),
+    /// Delete the data of a fleet that is not running
+    Reset(reset::Options),
+    /// Show what is up, where, and how far it is
+    Status(status::Options),
+    /// List the services
+    Services(services::Options),
+    /// Run some of the services against servers that are already there
+    Run(run::Options),
+    /// Print, check and register the schemas of all messages
+    Schema(schema::Options),
+    /// Create or verify the databases and topics, then stop
+    Migrate(migrate::Options),
+}
+
+/// Which fleet of this machine is meant.
+#[derive(Debug, clap::Args)]
+struct DataFolder {
+    /// The folder with everything that lasts; one fleet at a time can use it
+    #[arg(long, env = "FLOTILLA_DATA", value_name = "FOLDER", default_value = ".flotilla")]
+    data: PathBuf,
+}
+
+/// Runs the command that the arguments of this process name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return console::failed(&anyhow::Error::new(error).context("start the runtime"));
+        }
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Up(options) => up::run(options).await,
+            Command::Fetch(options) => fetch::run(options).await,
+            Command::Reset(options) => reset::run(&options),
+            Command::Status(options) => status::run(options).await,
+            Command::Services(options) => services::run(&options),
+            Command::Run(options) => run::run(options).await,
+            Command::Schema(options) => schema::run(options).await,
+            Command::Migrate(options) => migrate::run(options).await,
+        }
+    });
+    result.unwrap_or_else(|error| console::failed(&error))
+}

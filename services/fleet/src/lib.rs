@@ -1,0 +1,10 @@
+//! The whole fleet on one machine: every service in one process, the servers they need, and the `flotilla` command line.
+//!
+//! - [`stack`]: Kafka, the schema registry and Postgres as child processes
+//! - [`up`]: every service of the fleet, in this process
+//! - [`cli`]: the commands
+pub mod cli;
+pub mod schemas;
+pub mod services;
+pub mod stack;
+pub mod up;

@@ -1,0 +1,41 @@
+//! The schemas of all messages, as the registry has to know them.
+use crate::services::CONTEXTS;
+use shared_events::{Family, Kind, RecordSchema, families};
+use shell::{
+    codec::{Registry as _, RegistryError, subject},
+    registry::HttpRegistry,
+};
+
+/// Every record that is written today, with each topic that carries it.
+pub fn written() -> impl Iterator<Item = (String, &'static Family, &'static RecordSchema)> {
+    families().into_iter().flat_map(|family| {
+        let topics = match family.kind {
+            // Control records travel on every command topic.
+            Kind::Control => CONTEXTS.iter().map(|it| format!("{it}.commands")).collect(),
+            Kind::Command | Kind::Event | Kind::Reply => vec![family.topic.to_owned()],
+        };
+        topics.into_iter().flat_map(move |topic| {
+            family.records().map(move |record| (subject(&topic, record.name()), family, record))
+        })
+    })
+}
+
+/// Registers what is missing, under the rule that its kind asks for. Returns subject and id of each.
+///
+/// # Errors
+/// If the registry is away, or refuses a schema as incompatible with what is there.
+pub async fn register(registry: &HttpRegistry) -> Result<Vec<(String, u32)>, RegistryError> {
+    let one = |(subject, family, record)| register_one(registry, subject, family, record);
+    futures::future::try_join_all(written().map(one)).await
+}
+
+async fn register_one(
+    registry: &HttpRegistry,
+    subject: String,
+    family: &Family,
+    record: &RecordSchema,
+) -> Result<(String, u32), RegistryError> {
+    registry.set_compatibility(&subject, family.kind).await?;
+    let id = registry.register(&subject, record.json()).await?;
+    Ok((subject, id))
+}

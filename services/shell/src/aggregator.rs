@@ -1,0 +1,11 @@
+//! The read path: one loop for each view that drains, loads the rows touched, folds in memory, and writes each
+//! row once, together with its checkpoint.
+//!
+//! architecture.md section 4 has the idea, protocol.md the rules; the numbers in comments are the rules'.
+mod arrange;
+mod fold;
+mod missing;
+mod shard;
+mod show;
+
+pub(crate) use shard::{Aggregator, Settings};

@@ -1,0 +1,103 @@
+//! An event that does not come: read again, read on, and at last ask the handler (protocol.md V4).
+use super::{
+    arrange::Gap,
+    shard::{Aggregator, Place, Trouble},
+};
+use crate::{
+    ids,
+    port::{
+        log::{Consumer as _, Deliveries, Log, Outgoing, Producer as _},
+        store::Store,
+    },
+};
+use functions::View;
+use shared_events::{Message as _, fleet::RepublishEvents, frame, headers::CommandHeaders};
+use std::{sync::Arc, time::Duration};
+
+/// Until the handler is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
+    /// Events are missing: back to where all was there; then on to the end; then ask the handler (V4).
+    pub(super) async fn look_for_missing(&mut self) -> Result<(), Trouble> {
+        let now = self.clock.elapsed();
+        let gaps: Vec<Place> = self
+            .parts
+            .iter()
+            .filter(|(_, it)| it.skipped.is_some())
+            .map(|(it, _)| it.clone())
+            .collect();
+        for place in gaps {
+            let topic = self.topic(&place.0);
+            let (_, high) = self.consumer.ends(&topic, place.1).await?;
+            let Some(part) = self.parts.get_mut(&place) else { continue };
+            match part.gap {
+                Gap::None => {
+                    tracing::info!(
+                        view = self.view.table,
+                        part = place.1,
+                        after = part.row.pseq,
+                        "an event is missing: reading again"
+                    );
+                    self.consumer.seek(&topic, place.1, part.row.next_offset).await?;
+                    part.went_back(Gap::Behind);
+                }
+                Gap::Behind => part.gap = Gap::Ahead { end: high },
+                Gap::Ahead { end } if part.read < end => {}
+                Gap::Asked { at } if now < at + ASK_AGAIN => {}
+                Gap::Ahead { .. } | Gap::Asked { .. } => {
+                    tracing::warn!(
+                        view = self.view.table,
+                        part = place.1,
+                        from = part.row.pseq + 1,
+                        "an event is nowhere in the log: asking the handler to publish again"
+                    );
+                    part.gap = Gap::Asked { at: now };
+                    let from_pseq = part.row.pseq + 1;
+                    self.ask(&place, from_pseq).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, place: &Place, from_pseq: i64) {
+        let Some(source) = self.sources.iter().find(|it| it.family.topic == place.0) else {
+            return;
+        };
+        let context = source.family.context;
+        let message =
+            RepublishEvents { context: context.to_owned(), partition: place.1, from_pseq };
+        let record = message.record();
+        let commands = format!("{context}.commands");
+        let id = self.codec.id(&commands, record.name(), record.fingerprint(), record.json()).await;
+        let mut datum = Vec::new();
+        let (Ok(id), Ok(())) = (id, message.encode(&mut datum)) else { return };
+        let command_id = ids::new_id();
+        let headers = CommandHeaders {
+            id: command_id,
+            record: record.name().to_owned(),
+            source: format!("flotilla/{}/{}", self.view.context, self.view.table),
+            time: self.clock.now(),
+            fingerprint: record.fingerprint(),
+            correlation: command_id,
+            causation: None,
+            traceparent: None,
+            actor: None,
+            expected_version: None,
+            reply_to: None,
+        };
+        let record = Outgoing {
+            topic: Arc::from(self.topic(&commands)),
+            part: place.1,
+            key: command_id.to_string().into_bytes(),
+            headers: headers.write(),
+            payload: frame::frame(id, &datum),
+        };
+        let receipt = Deliveries::receipt();
+        receipt.sent();
+        if let Err(error) = self.producer.send(record, &receipt) {
+            tracing::warn!(%error, "could not ask the handler; asking again soon");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The loop itself: which partitions it owns, and the order in which things happen.
+use super::{
+    arrange::{Gap, Part},
+    fold::Source,
+};
+use crate::{
+    clock::Clock,
+    codec::Codec,
+    port::{
+        log::{Consumer as _, Log, LogError, Move},
+        store::{CheckpointMove, Generation, Store, StoreError, ViewBatch, Views as _},
+    },
+    status::{PartStatus, Reporter},
+    view::ViewDefinition,
+};
+use functions::View;
+use lru::LruCache;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    sync::Arc,
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What an aggregator has to be told.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Prefix of topics and groups.
+    pub(crate) namespace: String,
+    pub(crate) partitions: i32,
+    pub(crate) batch_max: usize,
+    /// Rows kept in memory.
+    pub(crate) cache_rows: usize,
+}
+
+/// A topic (without the namespace) and a partition.
+pub(super) type Place = (String, i32);
+
+/// One loop: a member of the group that keeps one version of one view.
+pub(crate) struct Aggregator<V: View, L: Log, S: Store> {
+    settings: Settings,
+    pub(super) view: ViewDefinition,
+    pub(super) generation: Generation,
+    pub(super) sources: Vec<Source<V>>,
+    pub(super) consumer: L::Consumer,
+    pub(super) producer: L::Producer,
+    pub(super) store: S::Views,
+    pub(super) codec: Codec,
+    pub(super) clock: Clock,
+    assigned: BTreeSet<Place>,
+    pub(super) parts: BTreeMap<Place, Part>,
+    pub(super) retry: BTreeMap<Place, Duration>,
+    /// The streams that wait, and why.
+    pub(super) parked: BTreeMap<(Place, Uuid), String>,
+    /// Rows seen lately; `None`: there is none.
+    pub(super) rows: LruCache<String, Option<V>>,
+    next_commit: Duration,
+    next_check: Duration,
+    started: Duration,
+    attempts: u32,
+    pub(super) report: Reporter,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("another process has taken a partition")]
+    Fenced,
+}
+
+impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
+    /// Makes the view's table where it is missing, and joins the group. Waits as long as the store is away;
+    /// `None` if told to stop before.
+    pub(crate) async fn open(
+        settings: Settings,
+        view: ViewDefinition,
+        log: &L,
+        store: &S,
+        codec: Codec,
+        clock: Clock,
+        report: Reporter,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Self>, LogError> {
+        let mut views = store.views(view.context);
+        let parts = view.follows.len() * usize::try_from(settings.partitions).unwrap_or_default();
+        let mut attempts = 0;
+        let generation = loop {
+            match views.prepare(&view, parts).await {
+                Ok(it) => break it,
+                Err(error) => {
+                    report.trouble(Some(error.to_string()));
+                    if attempts == 0 {
+                        tracing::warn!(view = view.table, %error, "waiting for the store");
+                    }
+                    attempts += 1;
+                    tokio::select! {
+                        biased;
+                        () = shutdown.cancelled() => return Ok(None),
+                        () = clock.sleep(Duration::from_millis(50 << attempts.min(5))) => {}
+                    }
+                }
+            }
+        };
+        report.trouble(None);
+        let topics: Vec<String> =
+            view.follows.iter().map(|it| format!("{}{}", settings.namespace, it.topic)).collect();
+        let group = format!(
+            "{}{}.{}.{}.{}",
+            settings.namespace, view.context, view.table, generation.hash, generation.generation
+        );
+        let cache = NonZeroUsize::new(settings.cache_rows).unwrap_or(NonZeroUsize::MIN);
+        Ok(Some(Self {
+            sources: Source::all(),
+            consumer: log.consumer(&group, &topics)?,
+            producer: log.producer()?,
+            store: views,
+            codec,
+            assigned: BTreeSet::new(),
+            parts: BTreeMap::new(),
+            retry: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            rows: LruCache::new(cache),
+            next_commit: Duration::ZERO,
+            next_check: Duration::ZERO,
+            started: clock.elapsed(),
+            attempts: 0,
+            clock,
+            settings,
+            view,
+            generation,
+            report,
+        }))
+    }
+
+    /// Keeps the view until told to stop, whatever happens to its servers.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            match self.turn(&shutdown).await {
+                Ok(()) => {
+                    if self.attempts > 0 && !self.parts.is_empty() {
+                        self.attempts = 0;
+                        self.report.trouble(None);
+                    }
+                }
+                Err(trouble) => self.recover(&trouble, &shutdown).await,
+            }
+        }
+        let hints = self.hints();
+        self.consumer.leave(&hints).await;
+        tracing::info!(view = self.view.table, "stopped");
+    }
+
+    async fn turn(&mut self, shutdown: &CancellationToken) -> Result<(), Trouble> {
+        let busy = !self.retry.is_empty() || self.parts.values().any(|it| it.gap != Gap::None);
+        let wait = if busy { BUSY_WAIT } else { IDLE_WAIT };
+        let records = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(()),
+            records = self.consumer.poll(self.settings.batch_max, wait) => records?,
+        };
+        self.follow().await?;
+        if !records.is_empty() {
+            self.process(records).await?;
+        }
+        self.look_for_missing().await?;
+        self.tick().await;
+        Ok(())
+    }
+
+    /// Nothing half done is kept: the partitions are taken again, from their checkpoints.
+    async fn recover(&mut self, trouble: &Trouble, shutdown: &CancellationToken) {
+        self.store.roll_back().await;
+        self.attempts += 1;
+        let why = trouble.to_string();
+        if self.attempts.is_power_of_two() {
+            tracing::warn!(view = self.view.table, %why, attempt = self.attempts, "waiting");
+        }
+        if !matches!(trouble, Trouble::Fenced) {
+            self.report.trouble(Some(why));
+        }
+        let pause = Duration::from_millis(50 << self.attempts.min(5));
+        let seed = self.report.instance().as_u128() % 500;
+        let jitter = Duration::from_millis(u64::try_from(seed).unwrap_or_default());
+        self.parts.clear();
+        self.rows.clear();
+        let at = self.clock.elapsed() + pause;
+        for place in &self.assigned {
+            self.retry.insert(place.clone(), at + jitter);
+        }
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {}
+            () = self.clock.sleep(pause) => {}
+        }
+    }
+
+    async fn follow(&mut self) -> Result<(), Trouble> {
+        for it in self.consumer.moves() {
+            // Rows of other partitions may be among those cached: all of them are cheap to load again.
+            self.rows.clear();
+            let (assigned, places) = match it {
+                Move::Assigned(places) => (true, places),
+                Move::Revoked(places) => (false, places),
+            };
+            self.report.joined();
+            for (topic, part) in places {
+                let place = (self.logical(&topic), part);
+                self.parts.remove(&place);
+                self.retry.remove(&place);
+                if assigned {
+                    self.assigned.insert(place);
+                } else {
+                    self.assigned.remove(&place);
+                    self.report.part_gone(&topic, part);
+                }
+            }
+        }
+        if self.clock.elapsed() - self.started > JOINED_AFTER {
+            self.report.joined();
+        }
+        let waits = |it: &&Place| !self.parts.contains_key(*it) && !self.retry.contains_key(*it);
+        let fresh: Vec<Place> = self.assigned.iter().filter(waits).cloned().collect();
+        if !fresh.is_empty() {
+            self.acquire(&fresh, false).await?;
+        }
+        let now = self.clock.elapsed();
+        let due: Vec<Place> =
+            self.retry.iter().filter(|(_, at)| **at <= now).map(|(it, _)| it.clone()).collect();
+        if !due.is_empty() && !self.consumer.is_assignment_lost() {
+            self.acquire(&due, true).await?;
+        }
+        Ok(())
+    }
+
+    async fn acquire(&mut self, places: &[Place], seek: bool) -> Result<(), Trouble> {
+        let mut rows = self.store.acquire(&self.generation, places).await?;
+        for (topic, part, stream, reason) in self.store.parked(&self.generation, places).await? {
+            self.parked.insert(((topic, part), stream), reason);
+        }
+        let mut behind = Vec::new();
+        for row in &mut rows {
+            let topic = self.topic(&row.topic);
+            let (low, high) = self.consumer.ends(&topic, row.part).await?;
+            if seek {
+                self.consumer.seek(&topic, row.part, row.next_offset).await?;
+            }
+            let caught_up = row.caught_up;
+            row.caught_up |= low == high || row.next_offset >= high;
+            let part = Part::new(row.clone(), high);
+            if row.caught_up != caught_up {
+                behind.push(CheckpointMove { from_pseq: row.pseq, to: row.clone() });
+            }
+            self.retry.remove(&(row.topic.clone(), row.part));
+            self.report_part(&part, None);
+            self.parts.insert((row.topic.clone(), row.part), part);
+        }
+        if !behind.is_empty() {
+            let batch = ViewBatch { checkpoints: behind, ..ViewBatch::default() };
+            self.write(&batch).await?;
+        }
+        self.tell_whether_caught_up();
+        Ok(())
+    }
+
+    pub(super) async fn write(&mut self, batch: &ViewBatch) -> Result<(), Trouble> {
+        self.write_batch(batch).await.map_err(super::show::Shown::into_trouble)
+    }
+
+    async fn tick(&mut self) {
+        let now = self.clock.elapsed();
+        if now >= self.next_commit {
+            self.next_commit = now + COMMIT_INTERVAL;
+            let hints = self.hints();
+            self.consumer.commit(&hints);
+        }
+        if now >= self.next_check {
+            self.next_check = now + CHECK_INTERVAL;
+            for (place, part) in &self.parts {
+                if let Ok((_, high)) = self.consumer.ends(&self.topic(&place.0), place.1).await {
+                    self.report_part(part, Some((high - part.row.next_offset).max(0)));
+                }
+            }
+        }
+    }
+
+    fn hints(&self) -> Vec<(Arc<str>, i32, i64)> {
+        let hint =
+            |it: &Part| (Arc::from(self.topic(&it.row.topic)), it.row.part, it.row.next_offset);
+        self.parts.values().map(hint).collect()
+    }
+
+    pub(super) fn tell_whether_caught_up(&self) {
+        if self.parts.len() == self.assigned.len() && self.parts.values().all(|it| it.row.caught_up)
+        {
+            self.report.caught_up();
+        }
+    }
+
+    fn report_part(&self, part: &Part, lag: Option<i64>) {
+        self.report.part(&part.row.topic, part.row.part, status_of(part, lag));
+    }
+
+    pub(super) fn topic(&self, logical: &str) -> String {
+        format!("{}{logical}", self.settings.namespace)
+    }
+
+    pub(super) fn logical(&self, topic: &str) -> String {
+        topic.strip_prefix(&self.settings.namespace).unwrap_or(topic).to_owned()
+    }
+}
+
+pub(super) fn status_of(part: &Part, lag: Option<i64>) -> PartStatus {
+    PartStatus {
+        epoch: part.row.epoch,
+        position: part.row.next_offset,
+        lag,
+        pseq: part.row.pseq,
+        published: 0,
+        trouble: None,
+    }
+}
+
+/// While something is missing or to be taken again.
+const BUSY_WAIT: Duration = Duration::from_millis(20);
+const IDLE_WAIT: Duration = Duration::from_millis(500);
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// A member to whom the group gives nothing is never told so.
+const JOINED_AFTER: Duration = Duration::from_secs(10);

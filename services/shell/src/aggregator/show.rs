@@ -1,0 +1,366 @@
+//! From records to rows: what is next, what each event makes of its row, and one transaction for all of it.
+use super::{
+    arrange::{Part, Verdict},
+    fold::{Fold, folded, key_of},
+    shard::{Aggregator, Place, Trouble, status_of},
+};
+use crate::{
+    codec::{OpenError, headers_json},
+    port::{
+        log::{Log, Record},
+        store::{
+            CheckpointMove, ParkedEvent, Store, StoreError, ViewBatch, Views as _, WriteError,
+        },
+    },
+    status::PartStatus,
+};
+use functions::{Happened, View};
+use shared_events::headers::EventHeaders;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use uuid::Uuid;
+
+/// An event that is next in its partition.
+struct Next<V> {
+    place: Place,
+    record: Record,
+    headers: EventHeaders,
+    what: What<V>,
+    /// The partition with the event shown.
+    after: Part,
+}
+
+enum What<V> {
+    Events(Vec<(Option<String>, Box<dyn Fold<V>>)>),
+    /// Of no meaning to this view, or to this build.
+    Nothing,
+    /// Its stream waits from here on.
+    Park(String),
+}
+
+/// Why events were not shown.
+pub(super) enum Shown {
+    Trouble(Trouble),
+    /// One of the rows has a value that the store cannot hold.
+    Unstorable(String),
+}
+
+impl Shown {
+    pub(super) fn into_trouble(self) -> Trouble {
+        match self {
+            Self::Trouble(trouble) => trouble,
+            Self::Unstorable(why) => StoreError::Broken(why).into(),
+        }
+    }
+}
+
+impl From<StoreError> for Shown {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
+    /// Shows what came in; what the store cannot hold is found by going one by one.
+    pub(super) async fn process(&mut self, records: Vec<Record>) -> Result<(), Trouble> {
+        let (events, moved) = self.arrange(records).await;
+        if !moved.is_empty() {
+            self.write(&ViewBatch { checkpoints: moved, ..ViewBatch::default() }).await?;
+            self.tell_whether_caught_up();
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        match self.show(&events, None).await {
+            Ok(()) => Ok(()),
+            Err(Shown::Unstorable(why)) => {
+                tracing::warn!(view = self.view.table, %why, events = events.len(), "a row cannot be stored: looking for its event");
+                for it in &events {
+                    match self.show(std::slice::from_ref(it), None).await {
+                        Ok(()) => {}
+                        Err(Shown::Unstorable(why)) => {
+                            let shown = self.show(std::slice::from_ref(it), Some(&why)).await;
+                            shown.map_err(Shown::into_trouble)?;
+                        }
+                        Err(other) => return Err(other.into_trouble()),
+                    }
+                }
+                Ok(())
+            }
+            Err(other) => Err(other.into_trouble()),
+        }
+    }
+
+    /// The events that are next, in order, and the checkpoints that move without one.
+    async fn arrange(&mut self, records: Vec<Record>) -> (Vec<Next<V>>, Vec<CheckpointMove>) {
+        let mut events = Vec::with_capacity(records.len());
+        let mut heads: BTreeMap<Place, Part> = BTreeMap::new();
+        let mut parked: BTreeSet<(Place, Uuid)> = BTreeSet::new();
+        for record in records {
+            let place = (self.logical(&record.topic), record.part);
+            let Some(part) = heads.get(&place).or_else(|| self.parts.get(&place)) else { continue };
+            let mut part = part.clone();
+            let headers = match EventHeaders::read(&record.headers) {
+                Ok(it) => it,
+                Err(error) => {
+                    metrics::counter!("flotilla_foreign_records_total", "view" => self.view.table)
+                        .increment(1);
+                    tracing::warn!(view = self.view.table, topic = %record.topic, part = record.part, offset = record.offset, %error, "passed over a record that is no event");
+                    part.pass(record.offset);
+                    heads.insert(place, part);
+                    continue;
+                }
+            };
+            let verdict = part.take(record.offset, &headers);
+            if verdict == Verdict::Foreign {
+                let why = format!(
+                    "incarnation {} follows {}: the write side began another life; rebuild the view",
+                    headers.incarnation, part.row.incarnation
+                );
+                self.report.stuck(&record.topic, record.part, &why);
+            }
+            if verdict == Verdict::Next {
+                let stream = (place.clone(), headers.stream);
+                let what = match self.parked.get(&stream) {
+                    Some(reason) => What::Park(reason.clone()),
+                    None if parked.contains(&stream) => {
+                        What::Park("an earlier event of the stream waits".into())
+                    }
+                    None => match self.understand(&place.0, &record, &headers).await {
+                        Ok(it) => it,
+                        Err(why) => {
+                            // Nothing of the partition from here on, until it can be opened.
+                            tracing::warn!(view = self.view.table, part = record.part, %why, "a partition waits");
+                            self.hold(&place, &why);
+                            heads.remove(&place);
+                            events.retain(|it: &Next<V>| it.place != place);
+                            continue;
+                        }
+                    },
+                };
+                if matches!(what, What::Park(_)) {
+                    parked.insert(stream);
+                }
+                events.push(Next {
+                    place: place.clone(),
+                    record,
+                    headers,
+                    what,
+                    after: part.clone(),
+                });
+            }
+            heads.insert(place, part);
+        }
+        let mut moved = Vec::new();
+        for (place, part) in heads {
+            let Some(it) = self.parts.get_mut(&place) else { continue };
+            let caught_up = part.row.caught_up && !it.row.caught_up;
+            it.read = part.read;
+            it.skipped = part.skipped;
+            it.gap = part.gap;
+            it.row.next_offset = part.row.next_offset;
+            it.row.caught_up = part.row.caught_up;
+            // An event moves its checkpoint anyway.
+            if caught_up && !events.iter().any(|it| it.place == place) {
+                moved.push(CheckpointMove { from_pseq: it.row.pseq, to: it.row.clone() });
+            }
+        }
+        (events, moved)
+    }
+
+    fn hold(&mut self, place: &Place, why: &str) {
+        if let Some(part) = self.parts.remove(place) {
+            let status = PartStatus { trouble: Some(why.to_owned()), ..status_of(&part, None) };
+            self.report.part(&place.0, place.1, status);
+        }
+        self.retry.insert(place.clone(), self.clock.elapsed() + HOLD_PAUSE);
+    }
+
+    /// What the event is to this view. An error means that waiting may help.
+    async fn understand(
+        &self,
+        topic: &str,
+        record: &Record,
+        headers: &EventHeaders,
+    ) -> Result<What<V>, String> {
+        let opened = self.codec.open(record.payload.as_deref(), Some(headers.fingerprint)).await;
+        let (schema, datum) = match opened {
+            Ok(it) => it,
+            Err(OpenError::Away(why)) => return Err(why),
+            Err(OpenError::Unreadable(why)) => return Ok(What::Park(why)),
+        };
+        let happened = Happened { at: headers.time, version: headers.version };
+        for source in self.sources.iter().filter(|it| it.family.topic == topic) {
+            match source.decode(&schema, datum) {
+                Ok(Some(folds)) => {
+                    let keyed =
+                        folds.into_iter().map(|it| Ok((key_of(it.as_ref(), &happened)?, it)));
+                    return Ok(keyed
+                        .collect::<Result<_, String>>()
+                        .map_or_else(What::Park, What::Events));
+                }
+                Ok(None) => {}
+                Err(why) => return Ok(What::Park(why)),
+            }
+        }
+        metrics::counter!("flotilla_events_from_the_future_total", "view" => self.view.table)
+            .increment(1);
+        Ok(What::Nothing)
+    }
+
+    /// Folds the events into their rows, and writes rows and checkpoints in one transaction.
+    async fn show(&mut self, events: &[Next<V>], park: Option<&str>) -> Result<(), Shown> {
+        let mut batch = ViewBatch::default();
+        let mut rows = self.load(events).await?;
+        let mut touched: BTreeSet<String> = BTreeSet::new();
+        let mut parked: BTreeMap<(Place, Uuid), String> = BTreeMap::new();
+        for it in events {
+            let stream = (it.place.clone(), it.headers.stream);
+            let reason = match (&it.what, park, parked.get(&stream)) {
+                (What::Park(reason), _, _) | (_, _, Some(reason)) => Some(reason.clone()),
+                (_, Some(reason), None) => Some(reason.to_owned()),
+                (What::Nothing, None, None) => None,
+                (What::Events(folds), None, None) => {
+                    fold_all(folds, &it.headers, &mut rows, &mut touched).err()
+                }
+            };
+            if let Some(reason) = reason {
+                batch.parked.push(parked_event(it, &reason));
+                parked.insert(stream, reason);
+            }
+        }
+        for key in &touched {
+            let row = rows.get(key).cloned().flatten();
+            let json = row.map(|it| serde_json::to_value(&it)).transpose();
+            let json = json.map_err(|error| Shown::Unstorable(error.to_string()))?;
+            batch.rows.insert(key.clone(), json);
+        }
+        let mut after: BTreeMap<&Place, &Part> = BTreeMap::new();
+        for it in events {
+            after.insert(&it.place, &it.after);
+        }
+        for (place, part) in &after {
+            let Some(before) = self.parts.get(*place) else { continue };
+            batch
+                .checkpoints
+                .push(CheckpointMove { from_pseq: before.row.pseq, to: part.row.clone() });
+        }
+        self.write_batch(&batch).await?;
+        for (place, part) in after {
+            if let Some(it) = self.parts.get_mut(place) {
+                it.row.pseq = part.row.pseq;
+                it.row.incarnation = part.row.incarnation;
+                let status = status_of(it, None);
+                self.report.part(&place.0, place.1, status);
+            }
+        }
+        self.parked.extend(parked);
+        if !self.view.spans_streams {
+            for key in touched {
+                let row = rows.remove(&key).flatten();
+                self.rows.put(key, row);
+            }
+        }
+        metrics::counter!("flotilla_view_events_total", "view" => self.view.table)
+            .increment(events.len() as u64);
+        metrics::counter!("flotilla_parked_events_total", "view" => self.view.table)
+            .increment(batch.parked.len() as u64);
+        for it in &batch.parked {
+            tracing::warn!(view = self.view.table, part = it.part, pseq = it.pseq, stream = %it.stream, reason = it.reason, "an event waits: its stream is parked in this view");
+        }
+        self.tell_whether_caught_up();
+        Ok(())
+    }
+
+    /// The rows that the events are about.
+    async fn load(&mut self, events: &[Next<V>]) -> Result<BTreeMap<String, Option<V>>, Shown> {
+        let mut rows: BTreeMap<String, Option<V>> = BTreeMap::new();
+        let mut missing: BTreeSet<&String> = BTreeSet::new();
+        for it in events {
+            let What::Events(folds) = &it.what else { continue };
+            for key in folds.iter().filter_map(|(key, _)| key.as_ref()) {
+                match self.rows.get(key) {
+                    Some(row) if !self.view.spans_streams => {
+                        drop(rows.insert(key.clone(), row.clone()))
+                    }
+                    _ => drop(missing.insert(key)),
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(rows);
+        }
+        let keys: Vec<String> = missing.into_iter().cloned().collect();
+        let lock = self.view.spans_streams;
+        let found = self.store.load(&self.view, &self.generation, &keys, lock).await?;
+        for (key, json) in found {
+            let row = serde_json::from_value(json).map_err(|error| {
+                StoreError::Broken(format!("row {key} of {}: {error}", self.view.table))
+            })?;
+            rows.insert(key, Some(row));
+        }
+        Ok(rows)
+    }
+
+    pub(super) async fn write_batch(&mut self, batch: &ViewBatch) -> Result<(), Shown> {
+        match self.store.write(&self.view, &self.generation, batch).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.store.roll_back().await;
+                Err(match error {
+                    WriteError::Fenced => Shown::Trouble(Trouble::Fenced),
+                    WriteError::Data(why) => Shown::Unstorable(why),
+                    WriteError::Store(error) => error.into(),
+                    WriteError::Again(why) | WriteError::Corrupt(why) => {
+                        StoreError::Away(why).into()
+                    }
+                    WriteError::ClaimTaken | WriteError::OutcomeExists => {
+                        StoreError::Broken("a view has neither claims nor outcomes".into()).into()
+                    }
+                })
+            }
+        }
+    }
+}
+
+/// Folds one record's events into the rows; either all of them, or none and the reason.
+fn fold_all<V: View>(
+    folds: &[(Option<String>, Box<dyn Fold<V>>)],
+    headers: &EventHeaders,
+    rows: &mut BTreeMap<String, Option<V>>,
+    touched: &mut BTreeSet<String>,
+) -> Result<(), String> {
+    let happened = Happened { at: headers.time, version: headers.version };
+    let mut after: BTreeMap<&String, Option<V>> = BTreeMap::new();
+    for (key, fold) in folds {
+        let Some(key) = key else { continue };
+        let row = match after.remove(key) {
+            Some(row) => row,
+            None => rows.get(key).cloned().flatten(),
+        };
+        after.insert(key, folded(fold.as_ref(), row, &happened)?);
+    }
+    for (key, row) in after {
+        rows.insert(key.clone(), row);
+        touched.insert(key.clone());
+    }
+    Ok(())
+}
+
+fn parked_event<V>(it: &Next<V>, reason: &str) -> ParkedEvent {
+    ParkedEvent {
+        topic: it.place.0.clone(),
+        part: it.place.1,
+        pseq: it.headers.pseq,
+        stream: it.headers.stream,
+        reason: reason.to_owned(),
+        headers: headers_json(&it.record.headers),
+        payload: it.record.payload.clone(),
+        at: it.headers.time,
+    }
+}
+
+/// Until a partition whose next event cannot be opened yet is tried again.
+const HOLD_PAUSE: Duration = Duration::from_secs(1);

@@ -1,0 +1,277 @@
+//! Sending a command, and waiting for what becomes of it.
+use super::{Answer, CommandError, CommandStatus, Envelope, Unavailable};
+use crate::{
+    clock::Clock,
+    codec::Codec,
+    handler::{
+        outcome::read_outcome,
+        received::{RequestHash, code, request_hash},
+    },
+    ids,
+    partition::partition_of,
+    port::{
+        log::{Deliveries, Outgoing, Producer, SendError},
+        store::{OutcomeRow, Reads},
+    },
+    view::ViewDefinition,
+};
+use functions::Message;
+use shared_events::{
+    fleet::{Reply, Verdict},
+    frame,
+    headers::{CommandHeaders, ReplyTo},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// Sends commands, waits for their answers, reads views. Cheap to clone.
+#[derive(Clone)]
+pub struct Client(pub(crate) Arc<Inner>);
+
+/// What a client has to be told.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Names this process among those that share a partition of replies.
+    pub(crate) instance: Uuid,
+    /// Prefix of topics.
+    pub(crate) namespace: String,
+    pub(crate) partitions: i32,
+    /// The partition of replies that this process reads (protocol.md L2).
+    pub(crate) reply_partition: i32,
+    /// The largest command that fits in a record.
+    pub(crate) command_bytes_max: usize,
+    /// How many commands may wait for their answers.
+    pub(crate) in_flight_max: usize,
+}
+
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) producer: Box<dyn Producer>,
+    pub(crate) reads: Arc<dyn Reads>,
+    pub(crate) codec: Codec,
+    pub(crate) clock: Clock,
+    pub(crate) views: BTreeMap<&'static str, ViewDefinition>,
+    waiting: Mutex<Waiting>,
+    /// Whether replies can be received.
+    is_open: AtomicBool,
+}
+
+/// Those who wait, by command and request: the same id may be in flight with another body.
+pub(super) type Waiting = HashMap<(Uuid, RequestHash), Waiter>;
+
+pub(super) struct Waiter {
+    pub(super) context: &'static str,
+    /// When the first of them began to wait.
+    pub(super) since: Duration,
+    pub(super) tell: Vec<oneshot::Sender<Reply>>,
+}
+
+impl Inner {
+    pub(crate) fn new(
+        settings: Settings,
+        producer: impl Producer,
+        reads: Arc<dyn Reads>,
+        codec: Codec,
+        clock: Clock,
+        views: impl IntoIterator<Item = ViewDefinition>,
+    ) -> Self {
+        let views = views.into_iter().map(|it| (it.table, it)).collect();
+        let producer = Box::new(producer);
+        Self {
+            settings,
+            producer,
+            reads,
+            codec,
+            clock,
+            views,
+            waiting: Mutex::default(),
+            is_open: AtomicBool::new(true),
+        }
+    }
+
+    pub(super) fn set_open(&self, is_open: bool) {
+        self.is_open.store(is_open, Ordering::Release);
+    }
+
+    pub(super) fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells those who wait for this command.
+    pub(super) fn answer(&self, command_id: Uuid, hash: RequestHash, reply: &Reply) {
+        let waiter = self.waiting().remove(&(command_id, hash));
+        for it in waiter.into_iter().flat_map(|it| it.tell) {
+            // Whoever does not wait any more does not mind.
+            let _ = it.send(reply.clone());
+        }
+    }
+}
+
+/// The outcome as the sender of a request with this hash is told it.
+pub(super) fn reply_for(row: &OutcomeRow, hash: RequestHash) -> Result<Reply, Unavailable> {
+    let reply = read_outcome(&row.body).map_err(|error| Unavailable(error.to_string()))?;
+    if row.request_hash == hash {
+        return Ok(reply);
+    }
+    Ok(Reply {
+        verdict: Verdict::Rejected,
+        code: Some(code::COMMAND_ID_REUSED.to_owned()),
+        message: Some(format!(
+            "command id {} was used for another request: take a new one",
+            row.command_id
+        )),
+        details: None,
+        ..reply
+    })
+}
+
+impl Client {
+    /// A new command id.
+    #[must_use]
+    #[expect(clippy::unused_self, reason = "so that whoever has a client needs no clock")]
+    pub fn new_id(&self) -> Uuid {
+        ids::new_id()
+    }
+
+    /// Sends a command and waits for its answer.
+    ///
+    /// # Errors
+    /// [`CommandError`] says whether the command may yet have an effect.
+    pub async fn command<M: Message>(
+        &self,
+        command: &M,
+        envelope: Envelope,
+    ) -> Result<Answer, CommandError> {
+        let it = &*self.0;
+        let (record, hash) = self.record(command, &envelope).await?;
+        let id = envelope.command_id;
+        let (tell, told) = oneshot::channel();
+        {
+            // Registered before it is sent, so that no reply can be too early.
+            let mut waiting = it.waiting();
+            if waiting.len() >= it.settings.in_flight_max {
+                return Err(CommandError::Overloaded { in_flight: waiting.len() });
+            }
+            let (context, since) = (M::family().context, it.clock.elapsed());
+            let waiter = waiting.entry((id, hash));
+            waiter.or_insert(Waiter { context, since, tell: Vec::new() }).tell.push(tell);
+        }
+        let forget = Forget { inner: it, key: (id, hash) };
+        let receipt = Deliveries::receipt();
+        receipt.sent();
+        match it.producer.send(record, &receipt) {
+            Ok(()) => {}
+            Err(SendError::Full(_)) => {
+                return Err(CommandError::Unavailable("the queue to the log is full".into()));
+            }
+            Err(SendError::Refused(why)) => return Err(CommandError::Unavailable(why)),
+        }
+        if let Some(Ok(reply)) = it.clock.timeout(envelope.deadline, told).await {
+            return Ok(reply.into());
+        }
+        drop(forget);
+        // The reply may be lost: the ledger knows (R1).
+        let rows = it.reads.outcomes(M::family().context, &[id]).await.unwrap_or_default();
+        match rows.first().map(|row| reply_for(row, hash)) {
+            Some(Ok(reply)) => Ok(reply.into()),
+            _ => Err(CommandError::Pending { command_id: id }),
+        }
+    }
+
+    async fn record<M: Message>(
+        &self,
+        command: &M,
+        envelope: &Envelope,
+    ) -> Result<(Outgoing, RequestHash), CommandError> {
+        let it = &*self.0;
+        if !it.is_open.load(Ordering::Acquire) {
+            let why = "the fleet is starting: kafka, or the schema registry, does not answer yet";
+            return Err(CommandError::Unavailable(why.to_owned()));
+        }
+        if let Some(why) = it.producer.trouble() {
+            return Err(CommandError::Unavailable(why));
+        }
+        let (family, schema, stream) = (M::family(), command.record(), command.stream());
+        let mut datum = Vec::with_capacity(128);
+        command.encode(&mut datum).map_err(|error| CommandError::Invalid(error.to_string()))?;
+        let limit = it.settings.command_bytes_max;
+        if datum.len() > limit {
+            return Err(CommandError::TooLarge { bytes: datum.len(), limit });
+        }
+        let hash = request_hash(schema.name(), &datum, envelope.expected_version);
+        let id = it
+            .codec
+            .id(family.topic, schema.name(), schema.fingerprint(), schema.json())
+            .await
+            .map_err(|error| CommandError::Unavailable(error.to_string()))?;
+        let headers = CommandHeaders {
+            id: envelope.command_id,
+            record: schema.name().to_owned(),
+            source: "flotilla/bff".to_owned(),
+            time: it.clock.now(),
+            fingerprint: schema.fingerprint(),
+            correlation: envelope.correlation,
+            causation: None,
+            traceparent: envelope.traceparent.clone(),
+            actor: envelope.actor.clone(),
+            expected_version: envelope.expected_version,
+            reply_to: Some(ReplyTo {
+                partition: it.settings.reply_partition,
+                instance: it.settings.instance.to_string(),
+            }),
+        };
+        let record = Outgoing {
+            topic: Arc::from(format!("{}{}", it.settings.namespace, family.topic)),
+            part: partition_of(stream, it.settings.partitions),
+            key: stream.to_string().into_bytes(),
+            headers: headers.write(),
+            payload: frame::frame(id, &datum),
+        };
+        Ok((record, hash))
+    }
+
+    /// What became of a command of a context.
+    ///
+    /// # Errors
+    /// If the store that knows does not answer.
+    pub async fn status(
+        &self,
+        context: &str,
+        command_id: Uuid,
+    ) -> Result<CommandStatus, Unavailable> {
+        let rows = self.0.reads.outcomes(context, &[command_id]).await;
+        let rows = rows.map_err(|error| Unavailable(error.to_string()))?;
+        if let Some(row) = rows.first() {
+            let reply = read_outcome(&row.body).map_err(|error| Unavailable(error.to_string()))?;
+            return Ok(CommandStatus::Decided(reply.into()));
+        }
+        let is_waiting = self.0.waiting().keys().any(|(id, _)| *id == command_id);
+        Ok(if is_waiting { CommandStatus::Pending } else { CommandStatus::Unknown })
+    }
+}
+
+/// Forgets who waits when nobody does any more: a client that vanished costs nothing.
+struct Forget<'a> {
+    inner: &'a Inner,
+    key: (Uuid, RequestHash),
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.inner.waiting();
+        if let Some(it) = waiting.get_mut(&self.key) {
+            it.tell.retain(|tell| !tell.is_closed());
+            if it.tell.is_empty() {
+                waiting.remove(&self.key);
+            }
+        }
+    }
+}

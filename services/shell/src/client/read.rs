@@ -1,0 +1,142 @@
+//! Reading views: never older than what the reader has seen, or not at all (protocol.md R3, R4).
+use super::command::Client;
+use crate::{
+    port::store::{CheckpointRow, RawRows},
+    position::Position,
+    reads::{ReadError, Rows, Select},
+    view::ViewDefinition,
+};
+use functions::View;
+use std::{collections::BTreeMap, time::Duration};
+
+/// A notification only wakes; without one, the view is looked at again after this (R4).
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+impl Client {
+    /// Rows of a view that are at least as new as `seen`, waiting for at most `wait` until they are.
+    ///
+    /// # Errors
+    /// [`ReadError`] says what is missing.
+    pub async fn read<V: View>(
+        &self,
+        select: Select,
+        seen: &Position,
+        wait: Duration,
+    ) -> Result<Rows<V>, ReadError> {
+        let it = &*self.0;
+        let view = it.views.get(V::TABLE).ok_or_else(|| {
+            ReadError::Unavailable(format!("the view {} is not part of this fleet", V::TABLE))
+        })?;
+        let until = it.clock.elapsed() + wait;
+        let mut checked = false;
+        loop {
+            // Listens before it looks.
+            let changed = it.reads.changed(view.context);
+            let raw = it.reads.rows(view.context, view, &select).await;
+            let raw = raw.map_err(|error| ReadError::Unavailable(error.to_string()))?;
+            let rebuilding = || ReadError::Rebuilding { view: V::TABLE.to_owned() };
+            let left = until.saturating_sub(it.clock.elapsed());
+            match raw {
+                Some(raw) if raw.live => match missing(view, &raw.checkpoints, seen)? {
+                    None => return rows(view, &select, raw),
+                    Some(missing) => {
+                        if !checked {
+                            checked = true;
+                            self.check_given_out(view, seen).await?;
+                        }
+                        if left.is_zero() {
+                            return Err(ReadError::Pending { missing });
+                        }
+                    }
+                },
+                Some(_) | None if left.is_zero() => return Err(rebuilding()),
+                Some(_) | None => {}
+            }
+            it.clock.timeout(LOOK_AGAIN.min(left), changed).await;
+        }
+    }
+
+    /// A position beyond the ledger's own was never given out: nobody has to wait for it (R3).
+    async fn check_given_out(
+        &self,
+        view: &ViewDefinition,
+        seen: &Position,
+    ) -> Result<(), ReadError> {
+        let mut heads: BTreeMap<&str, Vec<(i32, i64, i64)>> = BTreeMap::new();
+        for family in &view.follows {
+            let rows = self.0.reads.heads(family.context).await;
+            let rows = rows.map_err(|error| ReadError::Unavailable(error.to_string()))?;
+            heads.insert(family.context, rows);
+        }
+        for it in seen.entries() {
+            let Some(heads) = heads.get(it.context) else { continue };
+            let head = heads.iter().find(|(part, ..)| *part == it.part);
+            let is_known = head.is_some_and(|(_, incarnation, pseq)| {
+                *incarnation == it.incarnation && it.pseq <= *pseq
+            });
+            if !is_known {
+                return Err(ReadError::Failed(format!(
+                    "the position names event {} of partition {} of {}, which was never given out",
+                    it.pseq, it.part, it.context
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the reader has seen and the view has not, in words.
+fn missing(
+    view: &ViewDefinition,
+    checkpoints: &[CheckpointRow],
+    seen: &Position,
+) -> Result<Option<String>, ReadError> {
+    for it in seen.entries() {
+        let Some(family) = view.follows.iter().find(|family| family.context == it.context) else {
+            continue;
+        };
+        let place = |row: &&CheckpointRow| row.topic == family.topic && row.part == it.part;
+        let checkpoint = checkpoints.iter().find(place);
+        match checkpoint {
+            Some(row) if row.incarnation != 0 && row.incarnation != it.incarnation => {
+                return Err(ReadError::Failed(format!(
+                    "the position is of incarnation {} of {}, the view of {}",
+                    it.incarnation, it.context, row.incarnation
+                )));
+            }
+            Some(row) if row.pseq >= it.pseq => {}
+            _ => {
+                let has = checkpoint.map_or(0, |row| row.pseq);
+                let events = it.pseq - has;
+                return Ok(Some(format!("{events} events of {}/{}", family.topic, it.part)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn rows<V: View>(
+    view: &ViewDefinition,
+    select: &Select,
+    raw: RawRows,
+) -> Result<Rows<V>, ReadError> {
+    let mut rows: Vec<V> = serde_json::from_str(&raw.rows)
+        .map_err(|error| ReadError::Unavailable(format!("a row of {}: {error}", view.table)))?;
+    let mut more = false;
+    if let Select::Page(page) = select {
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        more = rows.len() > limit;
+        if page.backward {
+            rows.drain(..rows.len().saturating_sub(limit));
+        } else {
+            rows.truncate(limit);
+        }
+    }
+    let mut position = Position::new();
+    for it in &raw.checkpoints {
+        if let Some(family) = view.follows.iter().find(|family| family.topic == it.topic) {
+            position.saw(family.context, it.incarnation, it.part, it.pseq);
+        }
+    }
+    Ok(Rows { rows, total: raw.total, more, position })
+}

@@ -1,0 +1,86 @@
+//! Replies: read from the partition that this process was given, and looked up where they do not come
+//! (protocol.md R1).
+use super::command::{Client, reply_for};
+use crate::{handler::received::RequestHash, port::log::Record};
+use shared_events::{
+    Decoded, Message as _,
+    fleet::Reply,
+    headers::{RawHeaders, ReplyHeaders},
+};
+use std::{collections::BTreeMap, time::Duration};
+use uuid::Uuid;
+
+/// A reply that has not come after this is looked up.
+const PATIENCE: Duration = Duration::from_millis(300);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Hands replies to those who wait, until the sender of records is gone.
+pub(crate) async fn follow_replies(
+    client: Client,
+    mut records: tokio::sync::mpsc::Receiver<Record>,
+) {
+    loop {
+        let busy = !client.0.waiting().is_empty();
+        let pause = if busy { LOOK_AGAIN } else { Duration::from_secs(1) };
+        match client.0.clock.timeout(pause, records.recv()).await {
+            Some(Some(record)) => {
+                client.take_reply(&record).await;
+                while let Ok(record) = records.try_recv() {
+                    client.take_reply(&record).await;
+                }
+            }
+            Some(None) => return,
+            None => {}
+        }
+        if busy {
+            client.look_up_late().await;
+        }
+    }
+}
+
+impl Client {
+    /// A record of the replies: for us, for somebody else, or rubbish.
+    async fn take_reply(&self, record: &Record) {
+        let Ok(headers) = ReplyHeaders::read(&record.headers) else { return };
+        if headers.instance != self.0.settings.instance.to_string() {
+            return;
+        }
+        let Some(hash) = hash_of(&record.headers) else { return };
+        let payload = record.payload.as_deref();
+        let opened = self.0.codec.open(payload, Some(headers.fingerprint)).await;
+        let Ok((schema, datum)) = opened else { return };
+        if let Ok(Decoded::Messages(replies)) = Reply::decode(&schema, datum) {
+            for reply in replies {
+                self.0.answer(headers.command_id, hash, &reply);
+            }
+        }
+    }
+
+    /// Asks the ledger about all commands whose replies are late, in one query a context.
+    async fn look_up_late(&self) {
+        let now = self.0.clock.elapsed();
+        let mut late: BTreeMap<&'static str, Vec<(Uuid, RequestHash)>> = BTreeMap::new();
+        for (key, it) in self.0.waiting().iter() {
+            if now.saturating_sub(it.since) >= PATIENCE {
+                late.entry(it.context).or_default().push(*key);
+            }
+        }
+        for (context, keys) in late {
+            let ids: Vec<Uuid> = keys.iter().map(|(id, _)| *id).collect();
+            let Ok(rows) = self.0.reads.outcomes(context, &ids).await else { continue };
+            for row in rows {
+                for (id, hash) in keys.iter().filter(|(id, _)| *id == row.command_id) {
+                    if let Ok(reply) = reply_for(&row, *hash) {
+                        self.0.answer(*id, *hash, &reply);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn hash_of(headers: &RawHeaders) -> Option<RequestHash> {
+    let (_, value) = headers.iter().find(|(name, _)| name == "request_hash")?;
+    let text = std::str::from_utf8(value).ok().filter(|it| it.len() == 32)?;
+    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+}

@@ -1,0 +1,16 @@
+//! The write path: one loop that drains, looks up, operates, writes down, and only then publishes.
+//!
+//! architecture.md section 3 has the idea, protocol.md the rules; the numbers in comments are the rules'.
+mod claims;
+pub(crate) mod decider;
+mod operate;
+pub(crate) mod outcome;
+mod publish;
+mod receive;
+pub(crate) mod received;
+mod recover;
+mod shard;
+mod stream;
+mod write;
+
+pub(crate) use shard::{Handler, Settings};

@@ -1,0 +1,151 @@
+//! From a record on the command topic to something that can be decided, or refused.
+use super::{
+    decider::Deciders,
+    received::{Body, Envelope, Raw, Received, code, request_hash},
+};
+use crate::{
+    codec::{Codec, OpenError},
+    partition::partition_of,
+    port::log::Record,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use shared_events::{
+    Decoded, Message as _,
+    fleet::RepublishEvents,
+    headers::{CommandHeaders, RawHeaders},
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use uuid::Uuid;
+
+/// Commands older than this are refused: their outcome, kept 7 days, may soon be forgotten (protocol.md W5).
+pub(crate) const EXPIRY: TimeDelta = TimeDelta::days(6);
+
+/// Why a record is refused.
+struct Wrong {
+    code: &'static str,
+    reason: String,
+    stream: Option<Uuid>,
+}
+
+pub(crate) struct Receiver<'a> {
+    pub(crate) codec: &'a Codec,
+    pub(crate) deciders: &'a Deciders,
+    pub(crate) partitions: i32,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Receiver<'_> {
+    /// Understands a record as far as it can be.
+    ///
+    /// # Errors
+    /// Only if waiting may help: the schema registry is away.
+    pub(crate) async fn receive(&self, record: Record) -> Result<Received, String> {
+        let headers = CommandHeaders::read(&record.headers);
+        let envelope = match &headers {
+            Ok(it) => Envelope {
+                command_id: Some(it.id),
+                correlation: Some(it.correlation),
+                traceparent: it.traceparent.clone(),
+                actor: it.actor.clone(),
+                reply_to: it.reply_to.clone(),
+            },
+            Err(_) => Envelope { command_id: readable_id(&record.headers), ..Envelope::default() },
+        };
+        let body = match headers {
+            Err(error) => {
+                Err(Wrong { code: code::UNDECODABLE, reason: error.to_string(), stream: None })
+            }
+            Ok(headers) => self.body(&record, &headers).await?,
+        };
+        let Record { part, offset, at, key, headers, payload, .. } = record;
+        let raw = Raw { key, headers, payload };
+        let body = body.unwrap_or_else(|wrong| Body::Refused {
+            code: wrong.code,
+            reason: wrong.reason,
+            request_hash: request_hash("", raw.payload.as_deref().unwrap_or_default(), None),
+            stream: wrong.stream,
+            // An expired command can be read: whoever sent it knows what it said.
+            dead: wrong.code != code::COMMAND_EXPIRED,
+        });
+        Ok(Received { part, offset, at, envelope, body, raw })
+    }
+
+    async fn body(
+        &self,
+        record: &Record,
+        headers: &CommandHeaders,
+    ) -> Result<Result<Body, Wrong>, String> {
+        let opened = self.codec.open(record.payload.as_deref(), Some(headers.fingerprint)).await;
+        let (schema, datum) = match opened {
+            Ok(it) => it,
+            Err(OpenError::Away(why)) => return Err(why),
+            Err(OpenError::Unreadable(reason)) => {
+                return Ok(Err(Wrong { code: code::UNDECODABLE, reason, stream: None }));
+            }
+        };
+        Ok(self.understand(record, headers, &schema, datum))
+    }
+
+    fn understand(
+        &self,
+        record: &Record,
+        headers: &CommandHeaders,
+        schema: &shared_events::WriterSchema,
+        datum: &[u8],
+    ) -> Result<Body, Wrong> {
+        let wrong = |code, reason| Wrong { code, reason, stream: None };
+        if schema.name() != headers.record {
+            let reason = format!(
+                "the header says {}, the body is a {}: one of them is wrong",
+                headers.record,
+                schema.name()
+            );
+            return Err(wrong(code::UNDECODABLE, reason));
+        }
+        if RepublishEvents::family().knows(schema.name()) {
+            return match RepublishEvents::decode(schema, datum) {
+                Ok(Decoded::Messages(it)) if it.len() == 1 => {
+                    Ok(Body::Republish { from_pseq: it[0].from_pseq })
+                }
+                Ok(_) => Err(wrong(code::UNDECODABLE, "an unknown control record".into())),
+                Err(error) => Err(wrong(code::UNDECODABLE, error.to_string())),
+            };
+        }
+        let decider = self.deciders.for_command(schema.name()).ok_or_else(|| {
+            let reason = format!("no decider of this context takes a {}", schema.name());
+            wrong(code::UNKNOWN_COMMAND, reason)
+        })?;
+        let command = self
+            .deciders
+            .at(decider)
+            .command(schema, datum)
+            .map_err(|reason| wrong(code::UNDECODABLE, reason))?;
+        let stream = command.stream();
+        let wrong = |code, reason| Wrong { code, reason, stream: Some(stream) };
+        let right = partition_of(stream, self.partitions);
+        if record.key.as_deref() != Some(stream.to_string().as_bytes()) || record.part != right {
+            let key = record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let reason = format!(
+                "stream {stream} belongs in partition {right} under its own id, not in {} under {key:?}",
+                record.part
+            );
+            return Err(wrong(code::MISROUTED, reason));
+        }
+        if self.now - record.at >= EXPIRY {
+            let reason =
+                format!("sent at {}, too long ago: send it again with a new id", record.at);
+            return Err(wrong(code::COMMAND_EXPIRED, reason));
+        }
+        let asks = catch_unwind(AssertUnwindSafe(|| command.asks()))
+            .map_err(|_| wrong(code::PANICKED, "asking for unique values panicked".into()))?;
+        let expected_version = headers.expected_version;
+        let request_hash = request_hash(schema.name(), datum, expected_version);
+        Ok(Body::Command { decider, command, stream, asks, expected_version, request_hash })
+    }
+}
+
+/// The command's id, where the rest of the envelope is rubbish.
+fn readable_id(headers: &RawHeaders) -> Option<Uuid> {
+    let (_, value) = headers.iter().find(|(name, _)| name == "ce_id")?;
+    Uuid::try_parse_ascii(value).ok()
+}

@@ -1,0 +1,208 @@
+//! When the world does not do its part: keep nothing half done, wait, begin again from the ledger.
+use super::{
+    operate::Answer,
+    outcome::read_outcome,
+    receive::Receiver,
+    received::{Body, Raw, Received},
+    shard::{Handler, Trouble},
+};
+use crate::port::{
+    log::{Consumer as _, Deliveries, Log, Record},
+    store::{Ledger as _, LookUp, Store},
+};
+use chrono::TimeDelta;
+use shared_events::{Message as _, fleet::Reply};
+use std::{collections::BTreeMap, time::Duration};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// A command younger than this without an outcome was never decided (protocol.md W5).
+const WINDOW: TimeDelta = TimeDelta::days(6);
+/// Past this a consumer is silently thrown out of its group: leave, and come back (W12).
+const LEAVE_AFTER: Duration = Duration::from_secs(60);
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+impl<L: Log, S: Store> Handler<L, S> {
+    /// Registers the schemas; false if told to stop before that succeeded.
+    pub(crate) async fn prepare(&mut self, shutdown: &CancellationToken) -> bool {
+        loop {
+            match self.try_prepare().await {
+                Ok(()) => return true,
+                Err(why) => {
+                    self.report.trouble(Some(why.clone()));
+                    if !self.pause(&why, shutdown).await {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn try_prepare(&mut self) -> Result<(), String> {
+        let mut schemas = Vec::new();
+        for it in self.deciders.iter() {
+            self.codec.prepare(it.commands()).await.map_err(|it| it.to_string())?;
+            self.codec.prepare(it.events()).await.map_err(|it| it.to_string())?;
+            let records = it.events().records();
+            schemas.extend(records.map(|it| (it.fingerprint(), it.json().to_owned())));
+        }
+        self.codec.prepare(Reply::family()).await.map_err(|it| it.to_string())?;
+        self.ledger.keep_schemas(&schemas).await.map_err(|it| it.to_string())?;
+        self.attempts = 0;
+        self.report.trouble(None);
+        Ok(())
+    }
+
+    /// Waits until the store answers again; while it does not, nothing is read from the log.
+    pub(crate) async fn recover(&mut self, trouble: &Trouble, shutdown: &CancellationToken) {
+        let began = self.clock.elapsed();
+        let mut joined = true;
+        let mut why = trouble.to_string();
+        loop {
+            self.report.trouble(Some(why.clone()));
+            for part in self.parts.keys().copied().collect::<Vec<_>>() {
+                self.drop_part(part, &why, Duration::ZERO);
+            }
+            if !self.pause(&why, shutdown).await {
+                return;
+            }
+            if joined && self.clock.elapsed() - began > LEAVE_AFTER {
+                self.consumer.unsubscribe();
+                joined = false;
+            }
+            match self.ledger.rows(&[]).await {
+                Ok(_) => break,
+                Err(error) => why = error.to_string(),
+            }
+        }
+        if !joined && let Err(error) = self.consumer.subscribe() {
+            tracing::error!(%error, "cannot join the group again");
+        }
+        // Whatever was handed out and not decided is handed out again.
+        let now = self.clock.elapsed();
+        for part in self.assigned() {
+            self.retry.insert(part, now);
+        }
+        self.report.trouble(None);
+        tracing::info!(context = self.settings.context, "the store answers again");
+    }
+
+    /// Backs off with jitter; false if told to stop.
+    async fn pause(&mut self, why: &str, shutdown: &CancellationToken) -> bool {
+        self.attempts += 1;
+        let pause = Duration::from_millis(50 << self.attempts.min(5));
+        let pause = self.jittered(pause);
+        if self.attempts.is_power_of_two() {
+            tracing::warn!(context = self.settings.context, %why, attempt = self.attempts, ?pause, "waiting");
+        }
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => false,
+            () = self.clock.sleep(pause) => true,
+        }
+    }
+
+    /// Up to twice as long, so that processes that failed together do not come back together.
+    pub(crate) fn jittered(&self, pause: Duration) -> Duration {
+        let seed = self.report.instance().as_u128() ^ self.clock.elapsed().as_nanos();
+        let part = u32::try_from(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7 & 0x3ff)
+            .unwrap_or_default();
+        pause + pause * part / 1024
+    }
+
+    /// Commands that were passed before and come again: perhaps nobody was told. Those that have neither an
+    /// outcome nor a dead letter prove that the log was recreated: back to them (W5). Returns those partitions.
+    pub(crate) async fn answer_again(&mut self, records: Vec<Record>) -> Result<Vec<i32>, Trouble> {
+        let now = self.clock.now();
+        let mut passed: Vec<Received> = Vec::with_capacity(records.len());
+        for record in records {
+            if now - record.at >= WINDOW {
+                continue;
+            }
+            let receiver = Receiver {
+                codec: &self.codec,
+                deciders: &self.deciders,
+                partitions: self.settings.partitions,
+                now,
+            };
+            // With the registry away nothing can be said of it yet, nor has it to be.
+            if let Ok(it) = receiver.receive(record).await {
+                passed.push(it);
+            }
+        }
+        let ids: Vec<Uuid> = passed.iter().filter_map(|it| it.envelope.command_id).collect();
+        let found = self.ledger.look_up(&LookUp { outcomes: ids, ..LookUp::default() }).await?;
+        let letters: Vec<_> =
+            passed.iter().map(|it| (it.part, it.offset, Raw::digest(&it.raw))).collect();
+        let letters = self.ledger.dead_letters(&letters).await?;
+        let mut answers = Vec::new();
+        let mut recreated: BTreeMap<i32, i64> = BTreeMap::new();
+        for it in &passed {
+            let outcome = it.envelope.command_id.and_then(|id| found.outcomes.get(&id));
+            let is_control = matches!(it.body, Body::Republish { .. });
+            match (outcome, &it.envelope.reply_to) {
+                (Some(row), Some(to)) => {
+                    let Ok(reply) = read_outcome(&row.body) else { continue };
+                    let Ok(request_hash) = row.request_hash.as_slice().try_into() else { continue };
+                    answers.push(Answer {
+                        to: to.clone(),
+                        command_id: row.command_id,
+                        request_hash,
+                        traceparent: it.envelope.traceparent.clone(),
+                        reply,
+                    });
+                }
+                (Some(_), None) => {}
+                (None, _) if is_control || letters.contains(&(it.part, it.offset)) => {}
+                (None, _) => {
+                    recreated.entry(it.part).or_insert(it.offset);
+                }
+            }
+        }
+        self.reply(&answers, &Deliveries::receipt()).await;
+        for (part, offset) in &recreated {
+            self.go_back_to_recreated(*part, *offset).await?;
+        }
+        Ok(recreated.into_keys().collect())
+    }
+
+    async fn go_back_to_recreated(&mut self, part: i32, offset: i64) -> Result<(), Trouble> {
+        let Some(epoch) = self.parts.get(&part).map(|it| it.row.epoch) else { return Ok(()) };
+        match self.ledger.rewind(part, epoch, offset).await? {
+            Some(row) => {
+                tracing::warn!(
+                    context = self.settings.context,
+                    part,
+                    offset,
+                    "commands that were never decided stand before the ledger's offset: the log was recreated; deciding from there"
+                );
+                self.consumer.seek(&self.settings.command_topic, part, offset).await?;
+                self.take(row, true);
+                self.reset_expectation(part, offset);
+                Ok(())
+            }
+            None => {
+                let pause = self.jittered(super::shard::RETRY_PAUSE);
+                self.drop_part(part, "another process has taken it", pause);
+                Ok(())
+            }
+        }
+    }
+
+    /// A planned stop: the batch in hand is done; deliver, take note, leave the group.
+    pub(crate) async fn stop(mut self) {
+        let end = self.clock.elapsed() + STOP_DEADLINE;
+        let waits = |it: &Self| {
+            it.parts.values().any(|part| !part.sent.is_empty() || !part.marks.is_empty())
+        };
+        while waits(&self) && self.clock.elapsed() < end && self.settle().is_ok() {
+            self.clock.sleep(Duration::from_millis(1)).await;
+        }
+        if let Err(trouble) = self.save_published().await {
+            tracing::debug!(%trouble, "what is published will be found out by the next owner");
+        }
+        let offsets = self.take_hints();
+        self.consumer.leave(&offsets).await;
+        tracing::info!(context = self.settings.context, "stopped");
+    }
+}

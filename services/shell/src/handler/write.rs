@@ -1,0 +1,347 @@
+//! Look up, operate, write down: again and again until the batch is in the ledger, or cannot be.
+use super::{
+    claims::Claims,
+    operate::{Decided, Operation, Rules},
+    outcome::read_outcome,
+    publish::Mark,
+    received::{Body, Received, code, request_hash},
+    shard::{Handler, RETRY_PAUSE, Trouble},
+    stream::Stream,
+};
+use crate::port::{
+    log::{Deliveries, Log},
+    store::{
+        EventRow, Found, History, Ledger as _, LookUp, OutcomeRow, SnapshotRow, Store, StoreError,
+        WriteError,
+    },
+};
+use shared_events::{WriterSchema, fleet::Reply, known_schema};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+use uuid::Uuid;
+
+/// What became of an attempt to write a batch down.
+enum Written {
+    Done,
+    /// One of its commands is at fault: decide them apart (W9).
+    Apart(Vec<Received>),
+    /// One of its partitions is corrupt: decide them apart (W9).
+    ByPartition(Vec<Received>, String),
+}
+
+impl<L: Log, S: Store> Handler<L, S> {
+    /// Decides all of it, in order; what the store cannot hold is found by halving.
+    pub(crate) async fn decide_all(&mut self, work: Vec<Received>) -> Result<(), Trouble> {
+        let mut stack = vec![work];
+        while let Some(work) = stack.pop() {
+            match self.write_down(work).await? {
+                Written::Done => {}
+                Written::Apart(mut work) if work.len() > 1 => {
+                    let second = work.split_off(work.len() / 2);
+                    stack.push(second);
+                    stack.push(work);
+                }
+                Written::Apart(work) => stack.push(work.into_iter().map(unstorable).collect()),
+                Written::ByPartition(work, why) => {
+                    let parts: BTreeSet<i32> = work.iter().map(|it| it.part).collect();
+                    if let (Some(part), 1) = (parts.first(), parts.len()) {
+                        self.stuck(*part, &why);
+                        continue;
+                    }
+                    let mut rest = work;
+                    for part in parts {
+                        let (mine, others) = rest.into_iter().partition(|it| it.part == part);
+                        stack.push(mine);
+                        rest = others;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_down(&mut self, mut work: Vec<Received>) -> Result<Written, Trouble> {
+        let mut outcomes = Vec::new();
+        if self.suspicious > 0 {
+            self.suspicious -= 1;
+            outcomes = self.outcomes(&work).await?;
+        }
+        for attempt in 1.. {
+            work.retain(|it| self.parts.contains_key(&it.part));
+            if work.is_empty() {
+                return Ok(Written::Done);
+            }
+            let (streams, claims) = self.look_up(&work).await?;
+            let decided = self.operate(&work, streams, claims, &outcomes);
+            match self.ledger.write(&decided.batch).await {
+                Ok(()) => {
+                    self.written(decided).await?;
+                    return Ok(Written::Done);
+                }
+                Err(WriteError::Fenced) => self.drop_fenced().await?,
+                Err(WriteError::OutcomeExists) => {
+                    self.suspicious = SUSPICIOUS_BATCHES;
+                    outcomes = self.outcomes(&work).await?;
+                }
+                Err(WriteError::ClaimTaken | WriteError::Again(_)) if attempt < ATTEMPTS_MAX => {}
+                Err(WriteError::ClaimTaken) => return Ok(Written::Apart(work)),
+                Err(WriteError::Again(why)) => return Err(StoreError::Away(why).into()),
+                Err(WriteError::Data(why)) => {
+                    tracing::warn!(context = self.settings.context, %why, commands = work.len(), "a batch has a value that the store cannot hold");
+                    return Ok(Written::Apart(work));
+                }
+                Err(WriteError::Corrupt(why)) => return Ok(Written::ByPartition(work, why)),
+                Err(WriteError::Store(error)) => return Err(error.into()),
+            }
+        }
+        Ok(Written::Done)
+    }
+
+    fn operate(
+        &self,
+        work: &[Received],
+        streams: HashMap<Uuid, Stream>,
+        claims: Claims,
+        outcomes: &[(OutcomeRow, Reply)],
+    ) -> Decided {
+        let rules = Rules {
+            context: self.settings.context,
+            deciders: &self.deciders,
+            event_bytes_max: self.settings.event_bytes_max,
+        };
+        let rows = self.parts.values().map(|it| it.row.clone());
+        let mut operation = Operation::new(&rules, rows, streams, claims, outcomes.iter().cloned());
+        for it in work {
+            operation.operate(it);
+        }
+        operation.finish(|part| {
+            self.parts.get(&part).map_or((0, -1), |it| (it.row.published, it.row.published_offset))
+        })
+    }
+
+    /// The streams and the claims that the commands depend on.
+    async fn look_up(
+        &mut self,
+        work: &[Received],
+    ) -> Result<(HashMap<Uuid, Stream>, Claims), Trouble> {
+        let mut ask = LookUp::default();
+        let mut streams = HashMap::new();
+        for it in work {
+            let Body::Command { decider, stream, asks, .. } = &it.body else { continue };
+            match self.cache.get(*stream) {
+                Some(cached) => drop(streams.insert(*stream, cached.clone())),
+                None => drop(ask.streams.insert(*stream, self.deciders.at(*decider).fold())),
+            }
+            ask.claims.extend(asks.iter().map(|it| (it.kind.to_owned(), it.value.clone())));
+        }
+        if ask.streams.is_empty() && ask.claims.is_empty() {
+            return Ok((streams, Claims::default()));
+        }
+        ask.claims.sort_unstable();
+        ask.claims.dedup();
+        let Found { streams: found, claims, .. } = self.ledger.look_up(&ask).await?;
+        for (id, history) in found {
+            let stream = self.replay(history).await?;
+            streams.insert(id, stream);
+        }
+        Ok((streams, Claims::new(claims)))
+    }
+
+    /// The stream that its history makes.
+    async fn replay(&mut self, history: History) -> Result<Stream, Trouble> {
+        let History { snapshot, events } = history;
+        let first = events.first();
+        let owner = snapshot
+            .as_ref()
+            .and_then(|it| self.deciders.iter().position(|decider| decider.fold() == it.fold));
+        let owner = owner.or_else(|| self.deciders.for_event(&first?.record));
+        let decider = owner.unwrap_or_default();
+        let part = first.map_or(-1, |it| it.part);
+        let mut stream = Stream::fresh(decider, part, &self.deciders);
+        if let Some(it) = snapshot
+            && let Some(state) = self.deciders.at(decider).restore(&it.state)
+        {
+            stream.state = state;
+            stream.version = it.version;
+            stream.snapshot_version = it.version;
+            stream.at = it.at;
+        }
+        for event in events.iter().filter(|it| it.version > stream.snapshot_version) {
+            if event.version != stream.version + 1 {
+                stream.trouble =
+                    Some(format!("event {} of the stream is missing", stream.version + 1));
+            }
+            stream.version = event.version;
+            stream.at = event.at;
+            if stream.trouble.is_none() {
+                let schema = self.event_schema(event).await?;
+                let evolved = match &schema {
+                    Some(schema) => {
+                        stream.state.evolve(schema, &event.data).map_err(|it| it.to_string())
+                    }
+                    None => Err(format!("the schema {} is nowhere", event.schema)),
+                };
+                stream.trouble = evolved.err();
+            }
+        }
+        if owner.is_none() && stream.version > 0 && stream.trouble.is_none() {
+            stream.trouble = Some("no decider of this context knows its events".into());
+        }
+        Ok(stream)
+    }
+
+    async fn event_schema(
+        &mut self,
+        event: &EventRow,
+    ) -> Result<Option<Arc<WriterSchema>>, Trouble> {
+        if let Some(schema) = self.schemas.get(&event.schema) {
+            return Ok(Some(Arc::clone(schema)));
+        }
+        let json = match known_schema(event.schema) {
+            Some(schema) => Some(schema.json().to_owned()),
+            None => self.ledger.schema(event.schema).await?,
+        };
+        let Some(Ok(schema)) = json.map(|it| WriterSchema::parse(&it)) else { return Ok(None) };
+        let schema = Arc::new(schema);
+        self.schemas.insert(event.schema, Arc::clone(&schema));
+        Ok(Some(schema))
+    }
+
+    /// What became of those commands that were decided before.
+    pub(crate) async fn outcomes(
+        &mut self,
+        work: &[Received],
+    ) -> Result<Vec<(OutcomeRow, Reply)>, Trouble> {
+        let ids = work.iter().filter_map(|it| it.envelope.command_id).collect();
+        let found = self.ledger.look_up(&LookUp { outcomes: ids, ..LookUp::default() }).await?;
+        let mut outcomes = Vec::with_capacity(found.outcomes.len());
+        for row in found.outcomes.into_values() {
+            let reply = read_outcome(&row.body)
+                .map_err(|error| StoreError::Broken(format!("{}: {error}", row.command_id)))?;
+            outcomes.push((row, reply));
+        }
+        Ok(outcomes)
+    }
+
+    /// The batch is in the ledger: now, and not before, the world may know.
+    async fn written(&mut self, decided: Decided) -> Result<(), Trouble> {
+        let Decided { batch, answers, streams, republish } = decided;
+        let replies = Deliveries::receipt();
+        let mut begins = HashMap::new();
+        for it in &batch.moves {
+            let Some(part) = self.parts.get_mut(&it.part) else { continue };
+            begins.insert(it.part, part.row.pseq);
+            part.row.next_offset = it.to_offset;
+            part.row.pseq = it.pseq;
+            let replies = Arc::clone(&replies);
+            part.marks.push_back(Mark { next_offset: it.to_offset, pseq: it.pseq, replies });
+        }
+        self.keep_snapshots(&streams).await;
+        self.cache.extend(streams);
+        self.reply(&answers, &replies).await;
+        for (part, from_pseq) in republish {
+            self.publish_again(part, from_pseq);
+        }
+        for (part, begin) in begins {
+            // Directly, if the cursor stands right before them; else they are part of the backlog (W7).
+            if self.parts.get(&part).is_some_and(|it| it.cursor == begin) {
+                let events: Vec<EventRow> =
+                    batch.events.iter().filter(|it| it.part == part).cloned().collect();
+                if !events.is_empty() {
+                    self.publish(part, &events).await?;
+                }
+            }
+        }
+        metrics::counter!("flotilla_commands_total", "context" => self.settings.context)
+            .increment(batch.outcomes.len() as u64);
+        metrics::counter!("flotilla_events_total", "context" => self.settings.context)
+            .increment(batch.events.len() as u64);
+        metrics::counter!("flotilla_dead_letters_total", "context" => self.settings.context)
+            .increment(batch.dead_letters.len() as u64);
+        for it in &batch.dead_letters {
+            tracing::warn!(
+                context = self.settings.context,
+                part = it.part,
+                offset = it.offset,
+                code = it.code,
+                reason = it.reason,
+                "a record became a dead letter"
+            );
+        }
+        Ok(())
+    }
+
+    async fn keep_snapshots(&mut self, streams: &HashMap<Uuid, Stream>) {
+        let due =
+            streams.iter().filter(|(_, it)| it.version - it.snapshot_version >= SNAPSHOT_EVENTS);
+        let rows: Vec<SnapshotRow> = due
+            .filter_map(|(id, it)| {
+                Some(SnapshotRow {
+                    stream: *id,
+                    fold: self.deciders.at(it.decider).fold(),
+                    version: it.version,
+                    state: it.state.snapshot()?,
+                    at: it.at,
+                })
+            })
+            .collect();
+        if !rows.is_empty()
+            && let Err(error) = self.ledger.keep_snapshots(&rows).await
+        {
+            tracing::debug!(%error, "a snapshot was not kept");
+        }
+    }
+
+    /// Finds out which partitions others have taken, and lets go of them; the rest is decided again.
+    async fn drop_fenced(&mut self) -> Result<(), Trouble> {
+        let parts: Vec<i32> = self.parts.keys().copied().collect();
+        let rows = self.ledger.rows(&parts).await?;
+        for row in rows {
+            let same = self.parts.get(&row.part).is_some_and(|it| {
+                it.row.epoch == row.epoch && it.row.next_offset == row.next_offset
+            });
+            if !same {
+                tracing::warn!(
+                    context = self.settings.context,
+                    part = row.part,
+                    "another process has taken a partition"
+                );
+                metrics::counter!("flotilla_fenced_total", "context" => self.settings.context)
+                    .increment(1);
+                let pause = self.jittered(RETRY_PAUSE);
+                self.drop_part(row.part, "another process has taken it", pause);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops a partition for good: going on would make two histories (W9).
+    pub(crate) fn stuck(&mut self, part: i32, why: &str) {
+        tracing::error!(context = self.settings.context, part, %why, "a partition is stopped: its ledger is corrupt; restore it, or give it a new incarnation");
+        self.drop_part(part, why, std::time::Duration::from_secs(60));
+        self.report.stuck(&self.settings.command_topic, part, why);
+    }
+}
+
+fn unstorable(it: Received) -> Received {
+    let stream = match &it.body {
+        Body::Command { stream, .. } => Some(*stream),
+        Body::Refused { stream, .. } => *stream,
+        Body::Republish { .. } => None,
+    };
+    let hash = match &it.body {
+        Body::Command { request_hash, .. } | Body::Refused { request_hash, .. } => *request_hash,
+        Body::Republish { .. } => request_hash("", &[], None),
+    };
+    let reason = "it has a value that the store cannot hold, such as a character U+0000".to_owned();
+    let body =
+        Body::Refused { code: code::UNSTORABLE, reason, request_hash: hash, stream, dead: true };
+    Received { body, ..it }
+}
+
+const ATTEMPTS_MAX: u32 = 10;
+/// W5a.
+const SUSPICIOUS_BATCHES: u32 = 50;
+const SNAPSHOT_EVENTS: i64 = 500;

@@ -1,0 +1,10 @@
+//! The log on Kafka. Nothing outside this module names rdkafka.
+mod consumer;
+mod producer;
+mod settings;
+mod tail;
+mod topics;
+
+pub use producer::KafkaProducer;
+pub use settings::Kafka;
+pub use topics::{TopicError, TopicKind};

@@ -1,0 +1,136 @@
+//! Topics: created, or found to be as they must be (protocol.md L2).
+use super::settings::Kafka;
+use crate::{config::Config, names::Names};
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    types::RDKafkaErrorCode,
+};
+use std::time::Duration;
+
+/// What a topic is for: that decides its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicKind {
+    /// Kept for three days, with the broker's time.
+    Commands,
+    /// Kept for ever.
+    Events,
+    /// Kept for an hour.
+    Replies,
+}
+
+impl TopicKind {
+    /// Its settings, as Kafka names them.
+    #[must_use]
+    pub fn settings(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Commands => {
+                &[("message.timestamp.type", "LogAppendTime"), ("retention.ms", "259200000")]
+            }
+            Self::Events => &[("retention.ms", "-1"), ("cleanup.policy", "delete")],
+            Self::Replies => &[("retention.ms", "3600000")],
+        }
+    }
+}
+
+/// A topic that is not as it must be, or cannot be asked about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// No broker answers.
+    #[error("kafka does not answer: {0}")]
+    Away(String),
+    /// It has another number of partitions than configured.
+    #[error(
+        "the topic {topic} has {actual} partitions, not {expected}: streams would move to other partitions; set FLOTILLA_PARTITIONS={actual}, or use a new namespace"
+    )]
+    OtherPartitions {
+        /// The topic.
+        topic: String,
+        /// As it is.
+        actual: usize,
+        /// As configured.
+        expected: i32,
+    },
+    /// It could not be made.
+    #[error("the topic {topic} cannot be created: {reason}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// The broker's words.
+        reason: String,
+    },
+}
+
+impl Kafka {
+    /// The topics of these contexts, and that of the replies: creates what is missing, verifies the rest.
+    ///
+    /// # Errors
+    /// If a topic is not as it must be, or Kafka does not answer.
+    pub async fn ensure_topics(
+        &self,
+        config: &Config,
+        contexts: &[&str],
+    ) -> Result<(), TopicError> {
+        let names = Names::new(config.namespace.as_str());
+        let mut wanted = vec![(names.replies().to_string(), TopicKind::Replies)];
+        for context in contexts {
+            wanted.push((names.commands(context).to_string(), TopicKind::Commands));
+            wanted.push((names.events(context).to_string(), TopicKind::Events));
+        }
+        let away = |error: rdkafka::error::KafkaError| TopicError::Away(error.to_string());
+        let admin: AdminClient<DefaultClientContext> = self.base().create().map_err(away)?;
+        let missing = verify(&admin, config.partitions, &wanted)?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let bytes = (config.message_bytes() + 128 * 1024).to_string();
+        let new: Vec<NewTopic<'_>> = missing
+            .iter()
+            .map(|(name, kind)| {
+                let copies = TopicReplication::Fixed(config.replication);
+                let topic = NewTopic::new(name, config.partitions, copies);
+                let topic = topic.set("max.message.bytes", &bytes);
+                kind.settings().iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+            })
+            .collect();
+        let options =
+            AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+        for made in admin.create_topics(&new, &options).await.map_err(away)? {
+            match made {
+                // Another process was faster.
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, error)) => {
+                    return Err(TopicError::Refused { topic, reason: error.to_string() });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The topics that are missing; those that are there have the right number of partitions.
+fn verify(
+    admin: &AdminClient<DefaultClientContext>,
+    partitions: i32,
+    wanted: &[(String, TopicKind)],
+) -> Result<Vec<(String, TopicKind)>, TopicError> {
+    let metadata = admin.inner().fetch_metadata(None, TIMEOUT);
+    let metadata = metadata.map_err(|error| TopicError::Away(error.to_string()))?;
+    let mut missing = Vec::new();
+    for (name, kind) in wanted {
+        match metadata.topics().iter().find(|it| it.name() == name) {
+            Some(it) if i32::try_from(it.partitions().len()) == Ok(partitions) => {}
+            Some(it) => {
+                return Err(TopicError::OtherPartitions {
+                    topic: name.clone(),
+                    actual: it.partitions().len(),
+                    expected: partitions,
+                });
+            }
+            None => missing.push((name.clone(), *kind)),
+        }
+    }
+    Ok(missing)
+}
+
+const TIMEOUT: Duration = Duration::from_secs(10);

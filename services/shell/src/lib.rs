@@ -1,0 +1,32 @@
+//! The environment of the functions: Kafka, Postgres, the schema registry, and the process.
+//!
+//! A context is pure; this crate makes services of it. [`handler`] decides its commands, [`aggregator`] keeps its
+//! views, [`Client`] is what sends commands and reads views, and [`run`] is the `main` of any of them. The loops are
+//! written against two [ports](port), so that [`memory`] runs the whole fleet without servers.
+mod aggregator;
+pub mod client;
+pub mod clock;
+pub mod codec;
+pub mod config;
+mod handler;
+pub mod http;
+pub mod ids;
+pub mod kafka;
+pub mod memory;
+pub mod names;
+pub mod partition;
+pub mod port;
+pub mod position;
+pub mod postgres;
+mod process;
+pub mod reads;
+pub mod registry;
+mod service;
+pub mod status;
+pub mod view;
+
+pub use client::Client;
+pub use config::Config;
+pub use handler::received::code;
+pub use process::{run, run_with, start_logging, supervise};
+pub use service::{Service, Shell, aggregator, handler, wait_for_topics};

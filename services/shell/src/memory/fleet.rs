@@ -1,0 +1,216 @@
+//! The whole write and read side of contexts in one process, without servers.
+use super::{MemoryLog, MemoryRegistry, MemoryStore};
+use crate::{
+    aggregator::{self, Aggregator},
+    client::{self, Client, follow_replies},
+    clock::Clock,
+    codec::Codec,
+    handler::{self, Handler},
+    ids,
+    names::Names,
+    status::Status,
+    view::{ViewDefinition, views_of},
+};
+use functions::{Context, Decider, Parts, View};
+use futures::future::LocalBoxFuture;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Servers in memory, and the services that run on them. Everything runs on the current thread: call it within a
+/// [`tokio::task::LocalSet`].
+#[derive(Clone)]
+pub struct Fleet {
+    /// The log; can be told to misbehave.
+    pub log: MemoryLog,
+    /// The store; can be told to misbehave.
+    pub store: MemoryStore,
+    /// The schema registry; can be told to misbehave.
+    pub registry: MemoryRegistry,
+    /// What the services report.
+    pub status: Status,
+    clock: Clock,
+    options: FleetOptions,
+}
+
+/// How a fleet in memory is laid out.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    /// Partitions of every topic.
+    pub partitions: i32,
+    /// The most records that one transaction takes in.
+    pub batch_max: usize,
+    /// Memory of a handler's cache.
+    pub cache_bytes: usize,
+    /// The largest command or event.
+    pub message_bytes: usize,
+    /// How many commands may wait for their answers.
+    pub in_flight_max: usize,
+}
+
+impl Default for FleetOptions {
+    fn default() -> Self {
+        Self {
+            partitions: 3,
+            batch_max: 100,
+            cache_bytes: 1 << 20,
+            message_bytes: 100_000,
+            in_flight_max: 1000,
+        }
+    }
+}
+
+/// A service that runs; dropping it changes nothing.
+pub struct Running {
+    shutdown: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// A planned stop.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        let _ = self.task.await;
+    }
+
+    /// As `kill -9`: whatever it is doing is not finished.
+    pub async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+impl Fleet {
+    /// Empty servers.
+    #[must_use]
+    pub fn new(options: FleetOptions, clock: Clock) -> Self {
+        Self {
+            log: MemoryLog::new(clock.clone(), options.partitions),
+            store: MemoryStore::default(),
+            registry: MemoryRegistry::default(),
+            status: Status::new(ids::new_id()),
+            clock,
+            options,
+        }
+    }
+
+    fn codec(&self) -> Codec {
+        Codec::new(self.registry.clone())
+    }
+
+    /// One handler of a context.
+    #[must_use]
+    pub fn handler<C: Context>(&self) -> Running {
+        let names = Names::new("");
+        let settings = handler::Settings {
+            context: C::NAME,
+            command_topic: names.commands(C::NAME),
+            event_topic: names.events(C::NAME),
+            reply_topic: names.replies(),
+            group: names.handler_group(C::NAME),
+            partitions: self.options.partitions,
+            batch_max: self.options.batch_max,
+            cache_bytes: self.options.cache_bytes,
+            event_bytes_max: self.options.message_bytes,
+        };
+        let report = self.status.reporter(format!("{}-handler", C::NAME));
+        report.caught_up();
+        let (log, clock) = (self.log.clone(), self.clock.clone());
+        let made = Handler::new::<C>(settings, log, &self.store, self.codec(), clock, report);
+        let shutdown = CancellationToken::new();
+        let token = shutdown.clone();
+        let task = tokio::task::spawn_local(async move {
+            if let Ok(handler) = made {
+                handler.run(token).await;
+            }
+        });
+        Running { shutdown, task }
+    }
+
+    /// One aggregator of a context: all its views.
+    #[must_use]
+    pub fn aggregator<C: Context>(&self) -> Running {
+        let shutdown = CancellationToken::new();
+        let mut loops =
+            Loops { fleet: self, context: C::NAME, shutdown: &shutdown, made: Vec::new() };
+        C::parts(&mut loops);
+        let all = futures::future::join_all(loops.made);
+        let task = tokio::task::spawn_local(async move { drop(all.await) });
+        Running { shutdown, task }
+    }
+
+    /// A client of its own, as each BFF has one, of the views of a context.
+    #[must_use]
+    pub fn client<C: Context>(&self) -> Client {
+        self.client_of(views_of::<C>())
+    }
+
+    /// A client of these views.
+    #[must_use]
+    pub fn client_of(&self, views: Vec<ViewDefinition>) -> Client {
+        let names = Names::new("");
+        let instance = ids::new_id();
+        let settings = client::Settings {
+            instance,
+            namespace: String::new(),
+            partitions: self.options.partitions,
+            reply_partition: 0,
+            command_bytes_max: self.options.message_bytes,
+            in_flight_max: self.options.in_flight_max,
+        };
+        let reads = Arc::new(self.store.clone());
+        let (log, codec, clock) = (self.log.clone(), self.codec(), self.clock.clone());
+        let inner = client::Inner::new(settings, log, reads, codec, clock, views);
+        let client = Client(Arc::new(inner));
+        let mut tail = self.log.tail(&names.replies(), 0);
+        let (send, records) = tokio::sync::mpsc::channel(1000);
+        tokio::task::spawn_local(
+            async move { while send.send(tail.next().await).await.is_ok() {} },
+        );
+        tokio::task::spawn_local(follow_replies(client.clone(), records));
+        client
+    }
+}
+
+struct Loops<'a> {
+    fleet: &'a Fleet,
+    context: &'static str,
+    shutdown: &'a CancellationToken,
+    made: Vec<LocalBoxFuture<'static, ()>>,
+}
+
+impl Parts for Loops<'_> {
+    fn decider<D: Decider>(&mut self) -> &mut Self {
+        self
+    }
+
+    fn view<V: View>(&mut self) -> &mut Self {
+        let fleet = self.fleet.clone();
+        let (context, shutdown) = (self.context, self.shutdown.clone());
+        self.made.push(Box::pin(async move {
+            let settings = aggregator::Settings {
+                namespace: String::new(),
+                partitions: fleet.options.partitions,
+                batch_max: fleet.options.batch_max,
+                cache_rows: 1000,
+            };
+            let view = ViewDefinition::of::<V>(context);
+            let report = fleet.status.reporter(format!("{context}-aggregator/{}", V::TABLE));
+            let codec = fleet.codec();
+            let clock = fleet.clock.clone();
+            let made = Aggregator::<V, _, _>::open(
+                settings,
+                view,
+                &fleet.log,
+                &fleet.store,
+                codec,
+                clock,
+                report,
+                &shutdown,
+            );
+            if let Ok(Some(aggregator)) = made.await {
+                aggregator.run(shutdown).await;
+            }
+        }));
+        self
+    }
+}

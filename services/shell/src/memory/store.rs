@@ -1,0 +1,151 @@
+//! A store in memory: what a context decided and what it shows. Each call is one transaction.
+use super::{ledger::MemoryLedger, views::MemoryViews};
+use crate::port::store::{
+    CheckpointRow, ClaimChange, DeadLetter, EventRow, Generation, Holder, LedgerRow, OutcomeRow,
+    ParkedEvent, SnapshotRow, Store, StoreError,
+};
+use shared_events::Fingerprint;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+/// A store in memory. Cheap to clone: all clones are the same store.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    inner: Arc<Mutex<Inner>>,
+    pub(super) changed: Arc<Notify>,
+    /// Held while rows that span streams are folded.
+    pub(super) locks: Arc<Mutex<BTreeMap<&'static str, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    contexts: BTreeMap<String, Database>,
+    away: bool,
+}
+
+/// The store of one context.
+#[derive(Default)]
+pub(super) struct Database {
+    pub(super) ledger: BTreeMap<i32, LedgerRow>,
+    pub(super) events: BTreeMap<(i32, i64), EventRow>,
+    pub(super) streams: BTreeMap<Uuid, Vec<(i32, i64)>>,
+    pub(super) outcomes: BTreeMap<Uuid, OutcomeRow>,
+    pub(super) claims: BTreeMap<(String, String), Holder>,
+    pub(super) dead_letters: Vec<DeadLetter>,
+    pub(super) snapshots: BTreeMap<(Uuid, String), SnapshotRow>,
+    pub(super) schemas: BTreeMap<Fingerprint, String>,
+    pub(super) views: BTreeMap<Generation, Table>,
+}
+
+/// One generation of a view.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Table {
+    pub(super) parts: usize,
+    pub(super) rows: BTreeMap<String, serde_json::Value>,
+    pub(super) checkpoints: BTreeMap<(String, i32), CheckpointRow>,
+    pub(super) parked: Vec<ParkedEvent>,
+}
+
+impl Table {
+    pub(super) fn is_live(&self) -> bool {
+        self.checkpoints.values().filter(|it| it.caught_up).count() >= self.parts
+    }
+}
+
+impl MemoryStore {
+    /// Whether it stops answering.
+    pub fn set_away(&self, away: bool) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).away = away;
+    }
+
+    /// All events of a context, in order of partition and `pseq`.
+    #[must_use]
+    pub fn events(&self, context: &str) -> Vec<EventRow> {
+        self.read(context, |it| it.events.values().cloned().collect())
+    }
+
+    /// What became of every command of a context.
+    #[must_use]
+    pub fn outcomes(&self, context: &str) -> Vec<OutcomeRow> {
+        self.read(context, |it| it.outcomes.values().cloned().collect())
+    }
+
+    /// The dead letters of a context, in the order in which they came.
+    #[must_use]
+    pub fn dead_letters(&self, context: &str) -> Vec<DeadLetter> {
+        self.read(context, |it| it.dead_letters.clone())
+    }
+
+    /// The ledger of a context.
+    #[must_use]
+    pub fn ledger_rows(&self, context: &str) -> Vec<LedgerRow> {
+        self.read(context, |it| it.ledger.values().cloned().collect())
+    }
+
+    /// The unique values of a context that are taken.
+    #[must_use]
+    pub fn claims(&self, context: &str) -> Vec<ClaimChange> {
+        self.read(context, |it| {
+            let claim = |((kind, value), holder): (&(String, String), &Holder)| ClaimChange {
+                kind: kind.clone(),
+                value: value.clone(),
+                expected: None,
+                next: Some(*holder),
+            };
+            it.claims.iter().map(claim).collect()
+        })
+    }
+
+    /// The rows of every generation of a view.
+    #[must_use]
+    pub fn rows(&self, context: &str, table: &str) -> Vec<serde_json::Value> {
+        self.read(context, |it| {
+            let tables = it.views.iter().filter(|(of, _)| of.table == table);
+            tables.flat_map(|(_, it)| it.rows.values().cloned()).collect()
+        })
+    }
+
+    /// The events of a view that wait.
+    #[must_use]
+    pub fn parked(&self, context: &str, table: &str) -> Vec<ParkedEvent> {
+        self.read(context, |it| {
+            let tables = it.views.iter().filter(|(of, _)| of.table == table);
+            tables.flat_map(|(_, it)| it.parked.clone()).collect()
+        })
+    }
+
+    fn read<T>(&self, context: &str, read: impl FnOnce(&Database) -> T) -> T {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        read(inner.contexts.entry(context.to_owned()).or_default())
+    }
+
+    /// One transaction.
+    pub(super) fn with<T, E: From<StoreError>>(
+        &self,
+        context: &str,
+        act: impl FnOnce(&mut Database) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.away {
+            return Err(StoreError::Away("told to be away".into()).into());
+        }
+        act(inner.contexts.entry(context.to_owned()).or_default())
+    }
+}
+
+impl Store for MemoryStore {
+    type Ledger = MemoryLedger;
+    type Views = MemoryViews;
+
+    fn ledger(&self, context: &str) -> MemoryLedger {
+        MemoryLedger { store: self.clone(), context: context.to_owned() }
+    }
+
+    fn views(&self, context: &str) -> MemoryViews {
+        MemoryViews { store: self.clone(), context: context.to_owned(), lock: None }
+    }
+}

@@ -1,0 +1,143 @@
+//! The read side of a context in memory.
+use super::store::{Database, MemoryStore};
+use crate::{
+    port::store::{CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError},
+    view::ViewDefinition,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+};
+use uuid::Uuid;
+
+/// The read side of a context in memory.
+pub struct MemoryViews {
+    pub(super) store: MemoryStore,
+    pub(super) context: String,
+    /// Held between a load and its write.
+    pub(super) lock: Option<tokio::sync::OwnedMutexGuard<()>>,
+}
+
+impl MemoryViews {
+    fn with<T, E: From<StoreError>>(
+        &self,
+        act: impl FnOnce(&mut Database) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.store.with(&self.context, act)
+    }
+}
+
+impl Views for MemoryViews {
+    async fn prepare(
+        &mut self,
+        view: &ViewDefinition,
+        parts: usize,
+    ) -> Result<Generation, StoreError> {
+        let of = Generation { table: view.table, hash: view.hash.clone(), generation: 1 };
+        self.with(|it| {
+            it.views.entry(of.clone()).or_default().parts = parts;
+            Ok(of)
+        })
+    }
+
+    async fn acquire(
+        &mut self,
+        of: &Generation,
+        parts: &[(String, i32)],
+    ) -> Result<Vec<CheckpointRow>, StoreError> {
+        self.with(|it| {
+            let table = it.views.entry(of.clone()).or_default();
+            let take = |place: &(String, i32)| {
+                let row = table.checkpoints.entry(place.clone()).or_insert_with(|| CheckpointRow {
+                    topic: place.0.clone(),
+                    part: place.1,
+                    incarnation: 0,
+                    epoch: 0,
+                    pseq: 0,
+                    next_offset: 0,
+                    caught_up: false,
+                });
+                row.epoch += 1;
+                row.clone()
+            };
+            Ok(parts.iter().map(take).collect())
+        })
+    }
+
+    async fn parked(
+        &mut self,
+        of: &Generation,
+        parts: &[(String, i32)],
+    ) -> Result<Vec<(String, i32, Uuid, String)>, StoreError> {
+        self.with(|it| {
+            let Some(table) = it.views.get(of) else { return Ok(Vec::new()) };
+            let mine =
+                table.parked.iter().filter(|it| parts.contains(&(it.topic.clone(), it.part)));
+            Ok(mine.map(|it| (it.topic.clone(), it.part, it.stream, it.reason.clone())).collect())
+        })
+    }
+
+    async fn load(
+        &mut self,
+        view: &ViewDefinition,
+        of: &Generation,
+        keys: &[String],
+        lock: bool,
+    ) -> Result<BTreeMap<String, serde_json::Value>, StoreError> {
+        if lock {
+            let mutex = {
+                let mut locks = self.store.locks.lock().unwrap_or_else(PoisonError::into_inner);
+                Arc::clone(locks.entry(view.table).or_default())
+            };
+            self.lock = Some(mutex.lock_owned().await);
+        }
+        self.with(|it| {
+            let Some(table) = it.views.get(of) else { return Ok(BTreeMap::new()) };
+            let row = |key: &String| Some((key.clone(), table.rows.get(key)?.clone()));
+            Ok(keys.iter().filter_map(row).collect())
+        })
+    }
+
+    async fn write(
+        &mut self,
+        _view: &ViewDefinition,
+        of: &Generation,
+        batch: &ViewBatch,
+    ) -> Result<(), WriteError> {
+        let written = self.with(|it| {
+            let table = it.views.entry(of.clone()).or_default();
+            for it in &batch.checkpoints {
+                let place = (it.to.topic.clone(), it.to.part);
+                let matches = table
+                    .checkpoints
+                    .get(&place)
+                    .is_some_and(|row| (row.epoch, row.pseq) == (it.to.epoch, it.from_pseq));
+                if !matches {
+                    return Err(WriteError::Fenced);
+                }
+            }
+            // As Postgres: no text may have a character U+0000.
+            if batch.rows.values().flatten().any(|it| it.to_string().contains("\\u0000")) {
+                return Err(WriteError::Data("a text with U+0000".into()));
+            }
+            for it in &batch.checkpoints {
+                table.checkpoints.insert((it.to.topic.clone(), it.to.part), it.to.clone());
+            }
+            for (key, row) in &batch.rows {
+                match row {
+                    Some(row) => drop(table.rows.insert(key.clone(), row.clone())),
+                    None => drop(table.rows.remove(key)),
+                }
+            }
+            table.parked.extend(batch.parked.iter().cloned());
+            Ok(())
+        });
+        self.lock = None;
+        self.store.changed.notify_waiters();
+        written
+    }
+
+    async fn roll_back(&mut self) {
+        self.lock = None;
+    }
+}

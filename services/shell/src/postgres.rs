@@ -1,0 +1,13 @@
+//! The store on Postgres. Nothing outside this module names sqlx.
+mod connection;
+mod ledger;
+mod migrate;
+mod reads;
+mod table;
+mod views;
+
+pub use connection::Postgres;
+pub use ledger::PostgresLedger;
+pub use migrate::MigrateError;
+pub use reads::PostgresReads;
+pub use views::PostgresViews;

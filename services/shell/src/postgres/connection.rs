@@ -1,0 +1,159 @@
+//! Connections: one for each loop, opened when needed, dropped when in doubt.
+use super::{ledger::PostgresLedger, views::PostgresViews};
+use crate::{
+    config::{Config, DatabaseUrl},
+    names::Names,
+    port::store::{Store, StoreError, WriteError},
+};
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection,
+    postgres::{PgConnectOptions, PgDatabaseError},
+};
+use std::time::Duration;
+
+/// A Postgres server. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    url: DatabaseUrl,
+    names: Names,
+}
+
+impl Postgres {
+    /// The server that the configuration names.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self { url: config.database_url.clone(), names: Names::new(config.namespace.as_str()) }
+    }
+
+    /// How to reach a context's database; without a context, the one that the address names.
+    pub(super) fn options(&self, context: Option<&str>) -> Result<PgConnectOptions, StoreError> {
+        let options: PgConnectOptions =
+            self.url.secret().parse().map_err(|_| {
+                StoreError::Broken(format!("{} is no address of a server", self.url))
+            })?;
+        let options = match context {
+            Some(context) => options.database(&self.names.database(context)),
+            None => options,
+        };
+        Ok(options
+            .application_name("flotilla")
+            .options([
+                ("idle_in_transaction_session_timeout", "10s"),
+                ("lock_timeout", "2s"),
+                ("statement_timeout", "10s"),
+                ("timezone", "utc"),
+            ])
+            .disable_statement_logging())
+    }
+
+    pub(super) fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub(super) fn link(&self, context: &str) -> Link {
+        Link { server: self.clone(), context: context.to_owned(), open: None }
+    }
+}
+
+impl Store for Postgres {
+    type Ledger = PostgresLedger;
+    type Views = PostgresViews;
+
+    fn ledger(&self, context: &str) -> PostgresLedger {
+        PostgresLedger { link: self.link(context) }
+    }
+
+    fn views(&self, context: &str) -> PostgresViews {
+        PostgresViews { link: self.link(context), is_in_transaction: false }
+    }
+}
+
+/// A connection that opens by itself.
+pub(super) struct Link {
+    server: Postgres,
+    context: String,
+    open: Option<PgConnection>,
+}
+
+impl Link {
+    /// The connection; opened if there is none.
+    pub(super) async fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
+        if self.open.is_none() {
+            let options = self.server.options(Some(&self.context))?;
+            let opening =
+                tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
+            let connection = match opening.await {
+                Ok(connection) => connection.map_err(|error| away(&error))?,
+                Err(_) => return Err(StoreError::Away("no connection in time".into())),
+            };
+            self.open = Some(connection);
+        }
+        self.open.as_mut().ok_or_else(|| StoreError::Away("no connection".into()))
+    }
+
+    /// After an error that leaves the connection in doubt: the next call opens another one.
+    pub(super) fn failed(&mut self, error: &sqlx::Error) -> StoreError {
+        if error.as_database_error().is_none_or(|it| is_away(it.code().as_deref())) {
+            self.open = None;
+        }
+        away(error)
+    }
+
+    /// Forgets the connection, and with it a transaction that is open.
+    pub(super) fn drop_connection(&mut self) {
+        self.open = None;
+    }
+}
+
+/// Waits no longer than this for a server that does not even refuse.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Class 08: connection; 57P: shutting down; 53: out of resources; 25P03, 57014: time-outs.
+fn is_away(code: Option<&str>) -> bool {
+    code.is_none_or(|it| {
+        it.starts_with("08") || it.starts_with("57") || it.starts_with("53") || it == "25P03"
+    })
+}
+
+pub(super) fn away(error: &sqlx::Error) -> StoreError {
+    match error.as_database_error() {
+        // No such database, schema or table: not migrated yet.
+        Some(it) if matches!(it.code().as_deref(), Some("3D000" | "3F000" | "42P01")) => {
+            StoreError::Away(format!("{}: run `flotilla migrate` first", it.message()))
+        }
+        Some(it) if !is_away(it.code().as_deref()) => StoreError::Broken(it.to_string()),
+        _ => StoreError::Away(error.to_string()),
+    }
+}
+
+/// What a failed write means.
+pub(super) fn write_error(error: &sqlx::Error) -> WriteError {
+    let Some(it) = error.as_database_error() else { return away(error).into() };
+    let code = it.code();
+    let code = code.as_deref().unwrap_or_default();
+    let detail = || {
+        let detail = it.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::detail);
+        format!("{}: {}", it.message(), detail.unwrap_or_default())
+    };
+    match (code, it.constraint()) {
+        (FENCED, _) => WriteError::Fenced,
+        (CLAIM_TAKEN, _) | ("23505", Some("claim_value")) => WriteError::ClaimTaken,
+        ("23505", Some("outcome_command")) => WriteError::OutcomeExists,
+        ("23505", _) => WriteError::Corrupt(detail()),
+        // Deadlock, serialization failure, a lock that did not come in time.
+        ("40P01" | "40001" | "55P03", _) => WriteError::Again(it.message().to_owned()),
+        (data, _) if data.starts_with("22") || data.starts_with("54") || data == "23514" => {
+            WriteError::Data(detail())
+        }
+        _ => away(error).into(),
+    }
+}
+
+/// Our own: a partition is somebody else's.
+pub(super) const FENCED: &str = "FL001";
+/// Our own: a unique value has another holder.
+pub(super) const CLAIM_TAKEN: &str = "FL002";

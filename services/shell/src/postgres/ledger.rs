@@ -1,0 +1,448 @@
+//! The write side of a context in Postgres.
+use super::connection::{Link, write_error};
+use crate::port::store::{
+    Batch, EventRow, Found, History, Holder, Ledger, LedgerRow, LookUp, OutcomeRow, SnapshotRow,
+    StoreError, WriteError,
+};
+use chrono::{DateTime, Utc};
+use shared_events::Fingerprint;
+use sqlx::{FromRow, PgConnection};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// The write side of a context in Postgres, over one connection.
+pub struct PostgresLedger {
+    pub(super) link: Link,
+}
+
+/// Takes the partitions, in order against deadlocks: whoever raised an epoch last owns the partition.
+const ACQUIRE: &str = "
+insert into write.ledger (part, incarnation, epoch, next_offset, pseq, published, published_offset)
+select part, 1, 1, 0, 0, 0, -1 from unnest($1::int[]) part order by part
+on conflict (part) do update set epoch = ledger.epoch + 1
+returning part, incarnation, epoch, next_offset, pseq, published, published_offset";
+
+/// One statement, one transaction, one round trip, all or nothing. The ledger rows are compared and set first:
+/// everything else depends on `gate`, which ends the transaction unless all of them matched. Claims are compared
+/// and set as well: taken with an insert, passed on with an update, given back with a delete.
+const WRITE: &str = "
+with own as (
+    update write.ledger l
+    set next_offset = m.to_offset, pseq = m.pseq,
+        published = greatest(l.published, m.published),
+        published_offset = greatest(l.published_offset, m.published_offset)
+    from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+        m (part, epoch, from_offset, to_offset, pseq, published, published_offset)
+    where l.part = m.part and l.epoch = m.epoch and l.next_offset = m.from_offset
+    returning 1
+),
+gate as materialized (select write.require(count(*), cardinality($1::int[]), 'FL001') as open from own),
+events as (
+    insert into write.event (part, pseq, stream, version, type, schema, data, meta, at)
+    select e.part, e.pseq, e.stream, e.version, e.type, e.schema, e.data, e.meta::jsonb, e.at
+    from gate, unnest($8::int[], $9::bigint[], $10::uuid[], $11::bigint[], $12::text[], $13::bigint[], $14::bytea[],
+        $15::text[], $16::timestamptz[]) e (part, pseq, stream, version, type, schema, data, meta, at)
+    where gate.open
+),
+outcomes as (
+    insert into write.outcome (command_id, part, request_hash, body, at)
+    select o.command_id, o.part, o.request_hash, o.body, o.at
+    from gate, unnest($17::uuid[], $18::int[], $19::bytea[], $20::bytea[], $21::timestamptz[])
+        o (command_id, part, request_hash, body, at)
+    where gate.open
+)
+select open from gate";
+
+/// The same with claims and dead letters, which most batches do not have.
+const WRITE_ALL: &str = "
+with own as (
+    update write.ledger l
+    set next_offset = m.to_offset, pseq = m.pseq,
+        published = greatest(l.published, m.published),
+        published_offset = greatest(l.published_offset, m.published_offset)
+    from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+        m (part, epoch, from_offset, to_offset, pseq, published, published_offset)
+    where l.part = m.part and l.epoch = m.epoch and l.next_offset = m.from_offset
+    returning 1
+),
+gate as materialized (select write.require(count(*), cardinality($1::int[]), 'FL001') as open from own),
+change as materialized (
+    select c.*
+    from gate, unnest($22::text[], $23::text[], $24::uuid[], $25::uuid[], $26::int[], $27::bigint[])
+        c (kind, value, expected, stream, part, pseq)
+    where gate.open
+    order by c.kind, c.value
+),
+given as (
+    delete from write.claim k using change c
+    where c.stream is null and (k.kind, k.value, k.stream) = (c.kind, c.value, c.expected)
+    returning 1
+),
+passed as (
+    update write.claim k set stream = c.stream, part = c.part, pseq = c.pseq from change c
+    where c.stream is not null and (k.kind, k.value, k.stream) = (c.kind, c.value, c.expected)
+    returning 1
+),
+taken as (
+    insert into write.claim (kind, value, stream, part, pseq)
+    select kind, value, stream, part, pseq from change where expected is null and stream is not null
+    order by kind, value
+    returning 1
+),
+claims as materialized (
+    select write.require(
+        (select count(*) from given) + (select count(*) from passed) + (select count(*) from taken),
+        cardinality($22::text[]), 'FL002') as open
+    from gate
+),
+events as (
+    insert into write.event (part, pseq, stream, version, type, schema, data, meta, at)
+    select e.part, e.pseq, e.stream, e.version, e.type, e.schema, e.data, e.meta::jsonb, e.at
+    from claims, unnest($8::int[], $9::bigint[], $10::uuid[], $11::bigint[], $12::text[], $13::bigint[], $14::bytea[],
+        $15::text[], $16::timestamptz[]) e (part, pseq, stream, version, type, schema, data, meta, at)
+    where claims.open
+),
+outcomes as (
+    insert into write.outcome (command_id, part, request_hash, body, at)
+    select o.command_id, o.part, o.request_hash, o.body, o.at
+    from claims, unnest($17::uuid[], $18::int[], $19::bytea[], $20::bytea[], $21::timestamptz[])
+        o (command_id, part, request_hash, body, at)
+    where claims.open
+),
+letters as (
+    insert into write.dead_letter (part, position, digest, command_id, code, reason, key, headers, payload, at)
+    select d.* from claims, unnest($28::int[], $29::bigint[], $30::bytea[], $31::uuid[], $32::text[], $33::text[],
+        $34::bytea[], $35::text[], $36::bytea[], $37::timestamptz[])
+        d (part, position, digest, command_id, code, reason, key, headers, payload, at)
+    where claims.open
+    on conflict do nothing
+)
+select open from claims";
+
+#[derive(FromRow)]
+struct Row {
+    part: i32,
+    incarnation: i64,
+    epoch: i64,
+    next_offset: i64,
+    pseq: i64,
+    published: i64,
+    published_offset: i64,
+}
+
+impl From<Row> for LedgerRow {
+    fn from(it: Row) -> Self {
+        let Row { part, incarnation, epoch, next_offset, pseq, published, published_offset } = it;
+        Self { part, incarnation, epoch, next_offset, pseq, published, published_offset }
+    }
+}
+
+#[derive(FromRow)]
+struct Event {
+    part: i32,
+    pseq: i64,
+    stream: Uuid,
+    version: i64,
+    r#type: String,
+    schema: i64,
+    data: Vec<u8>,
+    meta: String,
+    at: DateTime<Utc>,
+}
+
+impl From<Event> for EventRow {
+    fn from(it: Event) -> Self {
+        let Event { part, pseq, stream, version, r#type, schema, data, meta, at } = it;
+        let schema = Fingerprint(schema.cast_unsigned());
+        Self { part, pseq, stream, version, record: r#type, schema, data, meta, at }
+    }
+}
+
+const EVENT: &str = "part, pseq, stream, version, type, schema, data, meta::text as meta, at";
+
+impl PostgresLedger {
+    /// Runs a query on the connection; a connection in doubt is dropped.
+    async fn run<T>(
+        &mut self,
+        query: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let connection = self.link.connection().await?;
+        match query(connection).await {
+            Ok(it) => Ok(it),
+            Err(error) => Err(self.link.failed(&error)),
+        }
+    }
+}
+
+impl Ledger for PostgresLedger {
+    async fn acquire(&mut self, parts: &[i32]) -> Result<Vec<LedgerRow>, StoreError> {
+        let query = async |it: &mut PgConnection| {
+            sqlx::query_as::<_, Row>(ACQUIRE).bind(parts).fetch_all(it).await
+        };
+        Ok(self.run(query).await?.into_iter().map(LedgerRow::from).collect())
+    }
+
+    async fn rewind(
+        &mut self,
+        part: i32,
+        epoch: i64,
+        next_offset: i64,
+    ) -> Result<Option<LedgerRow>, StoreError> {
+        let query = async |it: &mut PgConnection| {
+            let sql = "update write.ledger set epoch = epoch + 1, next_offset = $3 where part = $1 and epoch = $2
+                returning part, incarnation, epoch, next_offset, pseq, published, published_offset";
+            sqlx::query_as::<_, Row>(sql)
+                .bind(part)
+                .bind(epoch)
+                .bind(next_offset)
+                .fetch_optional(it)
+                .await
+        };
+        Ok(self.run(query).await?.map(LedgerRow::from))
+    }
+
+    async fn rows(&mut self, parts: &[i32]) -> Result<Vec<LedgerRow>, StoreError> {
+        let query = async |it: &mut PgConnection| {
+            let sql =
+                "select part, incarnation, epoch, next_offset, pseq, published, published_offset
+                from write.ledger where part = any($1) order by part";
+            sqlx::query_as::<_, Row>(sql).bind(parts).fetch_all(it).await
+        };
+        Ok(self.run(query).await?.into_iter().map(LedgerRow::from).collect())
+    }
+
+    async fn look_up(&mut self, ask: &LookUp) -> Result<Found, StoreError> {
+        let query = async |it: &mut PgConnection| {
+            let mut found = Found::default();
+            if !ask.streams.is_empty() {
+                found.streams = histories(it, &ask.streams).await?;
+            }
+            if !ask.claims.is_empty() {
+                let (kinds, values): (Vec<&str>, Vec<&str>) =
+                    ask.claims.iter().map(|(kind, value)| (kind.as_str(), value.as_str())).unzip();
+                let sql = "select kind, value, stream, part, pseq from write.claim
+                    where (kind, value) in (select * from unnest($1::text[], $2::text[]))";
+                let rows: Vec<(String, String, Uuid, i32, i64)> =
+                    sqlx::query_as(sql).bind(kinds).bind(values).fetch_all(&mut *it).await?;
+                for (kind, value, stream, part, pseq) in rows {
+                    found.claims.insert((kind, value), Holder { stream, part, pseq });
+                }
+            }
+            if !ask.outcomes.is_empty() {
+                let rows = outcomes(it, &ask.outcomes).await?;
+                found.outcomes = rows.into_iter().map(|row| (row.command_id, row)).collect();
+            }
+            Ok(found)
+        };
+        self.run(query).await
+    }
+
+    async fn write(&mut self, batch: &Batch) -> Result<(), WriteError> {
+        let connection = self.link.connection().await?;
+        match write(connection, batch).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let store = self.link.failed(&error);
+                Err(match write_error(&error) {
+                    WriteError::Store(_) => store.into(),
+                    other => other,
+                })
+            }
+        }
+    }
+
+    async fn dead_letters(
+        &mut self,
+        records: &[(i32, i64, Vec<u8>)],
+    ) -> Result<Vec<(i32, i64)>, StoreError> {
+        let parts: Vec<i32> = records.iter().map(|it| it.0).collect();
+        let offsets: Vec<i64> = records.iter().map(|it| it.1).collect();
+        let digests: Vec<&[u8]> = records.iter().map(|it| it.2.as_slice()).collect();
+        let query = async |it: &mut PgConnection| {
+            let sql = "select part, position from write.dead_letter
+                where (part, position, digest) in (select * from unnest($1::int[], $2::bigint[], $3::bytea[]))";
+            sqlx::query_as(sql).bind(&parts).bind(&offsets).bind(&digests).fetch_all(it).await
+        };
+        self.run(query).await
+    }
+
+    async fn events_after(
+        &mut self,
+        part: i32,
+        pseq: i64,
+        limit: i64,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "select {EVENT} from write.event where part = $1 and pseq > $2 order by pseq limit $3"
+        ));
+        let query = async |it: &mut PgConnection| {
+            sqlx::query_as::<_, Event>(sql).bind(part).bind(pseq).bind(limit).fetch_all(it).await
+        };
+        Ok(self.run(query).await?.into_iter().map(EventRow::from).collect())
+    }
+
+    async fn published(&mut self, marks: &[(i32, i64, i64, i64)]) -> Result<(), StoreError> {
+        let parts: Vec<i32> = marks.iter().map(|it| it.0).collect();
+        let epochs: Vec<i64> = marks.iter().map(|it| it.1).collect();
+        let published: Vec<i64> = marks.iter().map(|it| it.2).collect();
+        let offsets: Vec<i64> = marks.iter().map(|it| it.3).collect();
+        let query = async |it: &mut PgConnection| {
+            let sql = "update write.ledger l set published = m.published, published_offset = m.published_offset
+                from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[])
+                    m (part, epoch, published, published_offset)
+                where l.part = m.part and l.epoch = m.epoch
+                    and (l.published, l.published_offset) <> (m.published, m.published_offset)";
+            sqlx::query(sql)
+                .bind(&parts)
+                .bind(&epochs)
+                .bind(&published)
+                .bind(&offsets)
+                .execute(it)
+                .await
+        };
+        self.run(query).await.map(drop)
+    }
+
+    async fn keep_snapshots(&mut self, snapshots: &[SnapshotRow]) -> Result<(), StoreError> {
+        for row in snapshots {
+            let query = async |it: &mut PgConnection| {
+                let sql = "insert into write.snapshot (stream, fold, version, state, at) values ($1, $2, $3, $4, $5)
+                    on conflict (stream, fold) do update
+                    set version = excluded.version, state = excluded.state, at = excluded.at
+                    where snapshot.version < excluded.version";
+                sqlx::query(sql)
+                    .bind(row.stream)
+                    .bind(&row.fold)
+                    .bind(row.version)
+                    .bind(&row.state)
+                    .bind(row.at)
+                    .execute(it)
+                    .await
+            };
+            self.run(query).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_schemas(&mut self, schemas: &[(Fingerprint, String)]) -> Result<(), StoreError> {
+        let fingerprints: Vec<i64> = schemas.iter().map(|it| it.0.0.cast_signed()).collect();
+        let texts: Vec<&str> = schemas.iter().map(|it| it.1.as_str()).collect();
+        let query = async |it: &mut PgConnection| {
+            let sql = "insert into write.schema (fingerprint, avsc)
+                select * from unnest($1::bigint[], $2::text[]) on conflict do nothing";
+            sqlx::query(sql).bind(&fingerprints).bind(&texts).execute(it).await
+        };
+        self.run(query).await.map(drop)
+    }
+
+    async fn schema(&mut self, fingerprint: Fingerprint) -> Result<Option<String>, StoreError> {
+        let query = async |it: &mut PgConnection| {
+            let sql = "select avsc from write.schema where fingerprint = $1";
+            sqlx::query_scalar(sql).bind(fingerprint.0.cast_signed()).fetch_optional(it).await
+        };
+        self.run(query).await
+    }
+}
+
+async fn write(connection: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    macro_rules! column {
+        ($rows:ident, $value:expr) => {
+            batch.$rows.iter().map($value).collect::<Vec<_>>()
+        };
+    }
+    let is_small = batch.claims.is_empty() && batch.dead_letters.is_empty();
+    let query = sqlx::query(if is_small { WRITE } else { WRITE_ALL })
+        .bind(column!(moves, |it| it.part))
+        .bind(column!(moves, |it| it.epoch))
+        .bind(column!(moves, |it| it.from_offset))
+        .bind(column!(moves, |it| it.to_offset))
+        .bind(column!(moves, |it| it.pseq))
+        .bind(column!(moves, |it| it.published))
+        .bind(column!(moves, |it| it.published_offset))
+        .bind(column!(events, |it| it.part))
+        .bind(column!(events, |it| it.pseq))
+        .bind(column!(events, |it| it.stream))
+        .bind(column!(events, |it| it.version))
+        .bind(column!(events, |it| it.record.as_str()))
+        .bind(column!(events, |it| it.schema.0.cast_signed()))
+        .bind(column!(events, |it| it.data.as_slice()))
+        .bind(column!(events, |it| it.meta.as_str()))
+        .bind(column!(events, |it| it.at))
+        .bind(column!(outcomes, |it| it.command_id))
+        .bind(column!(outcomes, |it| it.part))
+        .bind(column!(outcomes, |it| it.request_hash.as_slice()))
+        .bind(column!(outcomes, |it| it.body.as_slice()))
+        .bind(column!(outcomes, |it| it.at));
+    if is_small {
+        query.fetch_one(connection).await?;
+        return Ok(());
+    }
+    query
+        .bind(column!(claims, |it| it.kind.as_str()))
+        .bind(column!(claims, |it| it.value.as_str()))
+        .bind(column!(claims, |it| it.expected))
+        .bind(column!(claims, |it| it.next.map(|it| it.stream)))
+        .bind(column!(claims, |it| it.next.map(|it| it.part)))
+        .bind(column!(claims, |it| it.next.map(|it| it.pseq)))
+        .bind(column!(dead_letters, |it| it.part))
+        .bind(column!(dead_letters, |it| it.offset))
+        .bind(column!(dead_letters, |it| it.digest.as_slice()))
+        .bind(column!(dead_letters, |it| it.command_id))
+        .bind(column!(dead_letters, |it| it.code.as_str()))
+        .bind(column!(dead_letters, |it| it.reason.as_str()))
+        .bind(column!(dead_letters, |it| it.key.as_deref()))
+        .bind(column!(dead_letters, |it| it.headers.as_str()))
+        .bind(column!(dead_letters, |it| it.payload.as_deref()))
+        .bind(column!(dead_letters, |it| it.at))
+        .fetch_one(connection)
+        .await?;
+    Ok(())
+}
+
+/// The streams that have a past: their newest snapshot of the right fold, and the events after it.
+async fn histories(
+    connection: &mut PgConnection,
+    streams: &BTreeMap<Uuid, String>,
+) -> Result<BTreeMap<Uuid, History>, sqlx::Error> {
+    let ids: Vec<Uuid> = streams.keys().copied().collect();
+    let folds: Vec<&str> = streams.values().map(String::as_str).collect();
+    let sql = "select s.stream, s.fold, s.version, s.state, s.at from write.snapshot s
+        join unnest($1::uuid[], $2::text[]) a (stream, fold) on (s.stream, s.fold) = (a.stream, a.fold)";
+    let snapshots: Vec<(Uuid, String, i64, String, DateTime<Utc>)> =
+        sqlx::query_as(sql).bind(&ids).bind(&folds).fetch_all(&mut *connection).await?;
+    let mut found: BTreeMap<Uuid, History> = BTreeMap::new();
+    for (stream, fold, version, state, at) in snapshots {
+        let snapshot = Some(SnapshotRow { stream, fold, version, state, at });
+        found.insert(stream, History { snapshot, events: Vec::new() });
+    }
+    let after =
+        |id: &Uuid| found.get(id).and_then(|it| it.snapshot.as_ref()).map_or(0, |it| it.version);
+    let versions: Vec<i64> = ids.iter().map(after).collect();
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select {EVENT} from unnest($1::uuid[], $2::bigint[]) a (id, after)
+        join write.event e on e.stream = a.id and e.version >= greatest(a.after, 1) order by stream, version"
+    ));
+    let events =
+        sqlx::query_as::<_, Event>(sql).bind(&ids).bind(&versions).fetch_all(connection).await?;
+    for event in events {
+        found.entry(event.stream).or_default().events.push(event.into());
+    }
+    Ok(found)
+}
+
+pub(super) async fn outcomes(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<OutcomeRow>, sqlx::Error> {
+    type Row = (Uuid, i32, Vec<u8>, Vec<u8>, DateTime<Utc>);
+    let sql = "select command_id, part, request_hash, body, at from write.outcome where command_id = any($1)";
+    let rows: Vec<Row> = sqlx::query_as(sql).bind(ids).fetch_all(connection).await?;
+    let outcome = |(command_id, part, request_hash, body, at)| OutcomeRow {
+        command_id,
+        part,
+        request_hash,
+        body,
+        at,
+    };
+    Ok(rows.into_iter().map(outcome).collect())
+}

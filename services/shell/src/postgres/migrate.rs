@@ -1,0 +1,74 @@
+//! Databases and their tables, made or brought up to date. Only what cannot be rebuilt is migrated.
+use super::connection::Postgres;
+use sqlx::{Connection as _, PgConnection, migrate::Migrator};
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// A database that could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The server does not answer, or refuses.
+    #[error("postgres at {server}: {reason}")]
+    Away {
+        /// Its address, without a password.
+        server: String,
+        /// Its words.
+        reason: String,
+    },
+    /// A migration failed; it was rolled back.
+    #[error("the database {database} cannot be migrated: {reason}")]
+    Failed {
+        /// The database.
+        database: String,
+        /// What failed.
+        reason: String,
+    },
+}
+
+impl Postgres {
+    /// Makes the database of a context if it is missing, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// If the server does not answer, or a migration fails.
+    pub async fn migrate(&self, context: &str) -> Result<(), MigrateError> {
+        let database = self.names().database(context);
+        let away = |reason: String| MigrateError::Away { server: self.to_string(), reason };
+        let options = self.options(Some(context)).map_err(|error| away(error.to_string()))?;
+        let mut connection = match PgConnection::connect_with(&options).await {
+            Ok(it) => it,
+            Err(error) if is(&error, "3D000") => {
+                self.create(&database).await.map_err(|error| away(error.to_string()))?;
+                PgConnection::connect_with(&options)
+                    .await
+                    .map_err(|error| away(error.to_string()))?
+            }
+            Err(error) => return Err(away(error.to_string())),
+        };
+        let failed = |reason: String| MigrateError::Failed { database: database.clone(), reason };
+        MIGRATIONS.run(&mut connection).await.map_err(|error| failed(error.to_string()))?;
+        let _ = connection.close().await;
+        Ok(())
+    }
+
+    async fn create(&self, database: &str) -> Result<(), sqlx::Error> {
+        let options =
+            self.options(None).map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
+        let mut connection = PgConnection::connect_with(&options).await?;
+        let sql = sqlx::AssertSqlSafe(format!("create database \"{database}\""));
+        match sqlx::query(sql).execute(&mut connection).await {
+            // Another process was faster.
+            Err(error) if is(&error, "42P04") || is(&error, "23505") => Ok(()),
+            other => other.map(drop),
+        }
+    }
+}
+
+impl std::fmt::Display for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.url().fmt(f)
+    }
+}
+
+fn is(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().is_some_and(|it| it.code().as_deref() == Some(code))
+}

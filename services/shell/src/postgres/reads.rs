@@ -1,0 +1,218 @@
+//! What the BFF reads from Postgres: pooled connections, and a listener for each context.
+use super::{
+    connection::{Postgres, away},
+    ledger::outcomes,
+    table::{self, Selection},
+    views::checkpoint,
+};
+use crate::{
+    port::store::{Generation, OutcomeRow, RawRows, Reads, StoreError},
+    reads::{Page, Select},
+    view::ViewDefinition,
+};
+use futures::future::BoxFuture;
+use sqlx::{
+    AssertSqlSafe, PgPool,
+    postgres::{PgListener, PgPoolOptions},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+/// What the BFF reads from Postgres.
+pub struct PostgresReads {
+    server: Postgres,
+    contexts: Mutex<BTreeMap<String, Context>>,
+    generations: Mutex<BTreeMap<(&'static str, String), i32>>,
+}
+
+#[derive(Clone)]
+struct Context {
+    pool: PgPool,
+    changed: Arc<Notify>,
+}
+
+impl PostgresReads {
+    /// Opens nothing until something is read.
+    #[must_use]
+    pub fn new(server: Postgres) -> Self {
+        Self { server, contexts: Mutex::default(), generations: Mutex::default() }
+    }
+
+    fn context(&self, name: &str) -> Result<Context, StoreError> {
+        let mut contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(it) = contexts.get(name) {
+            return Ok(it.clone());
+        }
+        let options = self.server.options(Some(name))?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options);
+        let it = Context { pool, changed: Arc::default() };
+        tokio::spawn(listen(it.clone()));
+        contexts.insert(name.to_owned(), it.clone());
+        Ok(it)
+    }
+
+    /// The newest generation of the version that this build knows.
+    async fn generation(
+        &self,
+        pool: &PgPool,
+        view: &ViewDefinition,
+    ) -> Result<Option<Generation>, StoreError> {
+        let name = (view.table, view.hash.clone());
+        let known = {
+            let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+            generations.get(&name).copied()
+        };
+        let generation = if known.is_some() {
+            known
+        } else {
+            let sql = "select max(generation) from read.generation where (view, hash) = ($1, $2)";
+            let query = sqlx::query_scalar(sql).bind(view.table).bind(&view.hash).fetch_one(pool);
+            query.await.map_err(|error| away(&error))?
+        };
+        if let (None, Some(generation)) = (known, generation) {
+            let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+            generations.insert(name, generation);
+        }
+        let of = |generation| Generation { table: view.table, hash: view.hash.clone(), generation };
+        Ok(generation.map(of))
+    }
+
+    async fn read(
+        &self,
+        context: &str,
+        view: &ViewDefinition,
+        select: &Select,
+    ) -> Result<Option<RawRows>, StoreError> {
+        let Context { pool, .. } = self.context(context)?;
+        let Some(of) = self.generation(&pool, view).await? else { return Ok(None) };
+        let (selection, keys) = selection(view, select);
+        let sql = AssertSqlSafe(table::read(view, &of, &selection));
+        let mut query = sqlx::query_as::<_, (String, Option<i64>, String, Option<bool>)>(sql)
+            .bind(of.table)
+            .bind(&of.hash)
+            .bind(of.generation);
+        for it in keys {
+            query = match it {
+                Bound::One(key) => query.bind(key),
+                Bound::Many(keys) => query.bind(keys),
+            };
+        }
+        let (rows, total, checkpoints, live) =
+            query.fetch_one(&pool).await.map_err(|error| away(&error))?;
+        let checkpoints: Vec<_> = serde_json::from_str(&checkpoints).map_err(|error| {
+            StoreError::Broken(format!("checkpoints of {}: {error}", view.table))
+        })?;
+        let checkpoints = checkpoints.into_iter().map(checkpoint).collect();
+        Ok(Some(RawRows { rows, total, checkpoints, live: live.unwrap_or(false) }))
+    }
+}
+
+/// A value that a selection depends on.
+enum Bound<'a> {
+    One(&'a str),
+    Many(&'a [String]),
+}
+
+fn selection<'a>(view: &ViewDefinition, select: &'a Select) -> (Selection, Vec<Bound<'a>>) {
+    let (key, cast) = (view.key, table::key_cast(view));
+    let mut bounds = Vec::new();
+    let mut conditions = vec!["true".to_owned()];
+    let mut compare = |value: &'a Option<String>, operator: &str| {
+        if let Some(value) = value {
+            bounds.push(Bound::One(value.as_str()));
+            conditions.push(format!("t.\"{key}\" {operator} ${}::text::{cast}", bounds.len() + 3));
+        }
+    };
+    let (order, limit, count) = match select {
+        Select::Keys(keys) => {
+            conditions.push(format!("t.\"{key}\" = any($4::text[]::{cast}[])"));
+            bounds.push(Bound::Many(keys));
+            ("asc", None, false)
+        }
+        Select::Page(Page { after, before, limit, backward, count }) => {
+            compare(after, ">");
+            compare(before, "<");
+            let order = if *backward { "desc" } else { "asc" };
+            (order, Some(limit.saturating_add(1)), *count)
+        }
+        Select::Range { from, to } => {
+            compare(from, ">=");
+            compare(to, "<=");
+            ("asc", None, false)
+        }
+    };
+    (Selection { condition: conditions.join(" and "), order, limit, count }, bounds)
+}
+
+impl Reads for PostgresReads {
+    fn outcomes<'a>(
+        &'a self,
+        context: &'a str,
+        command_ids: &'a [Uuid],
+    ) -> BoxFuture<'a, Result<Vec<OutcomeRow>, StoreError>> {
+        Box::pin(async move {
+            let Context { pool, .. } = self.context(context)?;
+            let mut connection = pool.acquire().await.map_err(|error| away(&error))?;
+            outcomes(&mut connection, command_ids).await.map_err(|error| away(&error))
+        })
+    }
+
+    fn heads<'a>(
+        &'a self,
+        context: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(i32, i64, i64)>, StoreError>> {
+        Box::pin(async move {
+            let Context { pool, .. } = self.context(context)?;
+            let query = sqlx::query_as("select part, incarnation, pseq from write.ledger");
+            query.fetch_all(&pool).await.map_err(|error| away(&error))
+        })
+    }
+
+    fn rows<'a>(
+        &'a self,
+        context: &'a str,
+        view: &'a ViewDefinition,
+        select: &'a Select,
+    ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>> {
+        Box::pin(self.read(context, view, select))
+    }
+
+    fn changed<'a>(&'a self, context: &'a str) -> BoxFuture<'a, ()> {
+        match self.context(context) {
+            Ok(it) => Box::pin(async move {
+                // Enabled by the first poll only: the caller looks again from time to time anyway.
+                it.changed.notified().await;
+            }),
+            Err(_) => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+/// Wakes those who wait whenever a view has changed, and after every reconnect (R4).
+async fn listen(context: Context) {
+    loop {
+        if let Ok(mut listener) = PgListener::connect_with(&context.pool).await
+            && listener.listen("flotilla_view").await.is_ok()
+        {
+            while listener.try_recv().await.is_ok() {
+                context.changed.notify_waiters();
+            }
+        }
+        if context.pool.is_closed() {
+            return;
+        }
+        let _ = tokio::time::timeout(RECONNECT_PAUSE, std::future::pending::<()>()).await;
+    }
+}
+
+const CONNECTIONS_MAX: u32 = 16;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+const RECONNECT_PAUSE: Duration = Duration::from_millis(300);

@@ -1,0 +1,100 @@
+//! What the shell has to know of a view: its columns, what it follows, and the hash that names its version.
+use functions::{Column, Context, Decider, Follows, Message, Parts, Project, View};
+use sha2::{Digest, Sha256};
+use shared_events::Family;
+use std::fmt::Write as _;
+
+/// A view without its types.
+#[derive(Clone, Debug)]
+pub struct ViewDefinition {
+    /// The context that keeps it.
+    pub context: &'static str,
+    /// The table's name.
+    pub table: &'static str,
+    /// The column of the key.
+    pub key: &'static str,
+    /// All columns, in order.
+    pub columns: Vec<Column>,
+    /// Whether a row is made of several streams.
+    pub spans_streams: bool,
+    /// The families of events that it follows.
+    pub follows: Vec<&'static Family>,
+    /// Names the version: another definition is another version, with rows of its own (protocol.md V2).
+    pub hash: String,
+}
+
+impl ViewDefinition {
+    /// The definition of `V` in a context.
+    #[must_use]
+    pub fn of<V: View>(context: &'static str) -> Self {
+        let mut families = Families(Vec::new());
+        V::follows(&mut families);
+        let columns = V::columns();
+        let hash = hash::<V>(&columns, &families.0);
+        Self {
+            context,
+            table: V::TABLE,
+            key: V::KEY,
+            columns,
+            spans_streams: V::SPANS_STREAMS,
+            follows: families.0,
+            hash,
+        }
+    }
+
+    /// The column of the key.
+    #[must_use]
+    pub fn key_column(&self) -> Option<&Column> {
+        self.columns.iter().find(|it| it.name == self.key)
+    }
+}
+
+/// All views of a context.
+#[must_use]
+pub fn views_of<C: Context>() -> Vec<ViewDefinition> {
+    let mut list = Views(C::NAME, Vec::new());
+    C::parts(&mut list);
+    list.1
+}
+
+struct Views(&'static str, Vec<ViewDefinition>);
+
+impl Parts for Views {
+    fn decider<D: Decider>(&mut self) -> &mut Self {
+        self
+    }
+
+    fn view<V: View>(&mut self) -> &mut Self {
+        self.1.push(ViewDefinition::of::<V>(self.0));
+        self
+    }
+}
+
+struct Families(Vec<&'static Family>);
+
+impl<V: View> Follows<V> for Families {
+    fn events<E: Message>(&mut self) -> &mut Self
+    where
+        V: Project<E>,
+    {
+        self.0.push(E::family());
+        self
+    }
+}
+
+/// Covers the columns, the names and schemas of the records it follows, and the revision of the fold.
+fn hash<V: View>(columns: &[Column], follows: &[&'static Family]) -> String {
+    let mut text = format!("{} {} {} {}\n", V::TABLE, V::KEY, V::REVISION, V::SPANS_STREAMS);
+    for it in columns {
+        let _ = writeln!(text, "{} {:?} {}", it.name, it.kind, it.nullable);
+    }
+    for family in follows {
+        for record in family.records() {
+            let _ = writeln!(text, "{} {} {}", family.topic, record.name(), record.fingerprint());
+        }
+    }
+    Sha256::digest(text.as_bytes()).iter().take(4).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

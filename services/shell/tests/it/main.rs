@@ -1,0 +1,2 @@
+//! The shell with a real context on it, in memory.
+mod fleet;

@@ -1,0 +1,10 @@
+//! The crate as its users see it.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+mod asyncapi;
+mod boundaries;
+mod compatibility;
+mod headers;
+mod history;
+mod schemas;
+mod toy;
+mod upcasting;

@@ -53,6 +53,8 @@ pub mod names {
     pub const INCARNATION: &str = "incarnation";
     /// The command that a reply answers.
     pub const COMMAND_ID: &str = "command_id";
+    /// The hash of what the answered command asked for.
+    pub const REQUEST_HASH: &str = "request_hash";
 }
 
 /// The envelope of a command or a control record.
@@ -127,6 +129,8 @@ pub struct EventHeaders {
 pub struct ReplyHeaders {
     /// `command_id`: the command that is answered.
     pub command_id: Uuid,
+    /// `request_hash`: what was asked under that id; who asked for something else is told so by another reply.
+    pub request_hash: [u8; 16],
     /// `reply_instance`: the process that waits for it; the others on the partition pass over it.
     pub instance: String,
     /// `schema`: what the datum was written with.
@@ -235,6 +239,7 @@ impl ReplyHeaders {
         let mut write = Write::default();
         write
             .value(names::COMMAND_ID, &self.command_id)
+            .value(names::REQUEST_HASH, &self.request_hash)
             .value(names::REPLY_INSTANCE, &self.instance)
             .value(names::SCHEMA, &self.fingerprint)
             .traceparent(self.traceparent.as_ref());
@@ -249,6 +254,7 @@ impl ReplyHeaders {
         let read = Read(headers);
         Ok(Self {
             command_id: read.required(names::COMMAND_ID)?,
+            request_hash: read.required(names::REQUEST_HASH)?,
             instance: read.required(names::REPLY_INSTANCE)?,
             fingerprint: read.required(names::SCHEMA)?,
             traceparent: read.traceparent(),

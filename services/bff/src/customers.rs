@@ -1,4 +1,8 @@
 //! Customers as clients see them. To add a command: its input and its payload, and a mutation of three lines.
+mod rows;
+
+pub(crate) use rows::Rows;
+
 use crate::{
     commands::{self, Answered, Patience, of},
     errors::Failure,
@@ -7,8 +11,7 @@ use crate::{
     session::Session,
 };
 use async_graphql::{
-    ComplexObject, Context, Enum, InputObject, Object, SimpleObject,
-    dataloader::{DataLoader, Loader},
+    ComplexObject, Context, Enum, InputObject, Object, SimpleObject, dataloader::DataLoader,
 };
 use customers::views;
 use shared_events::customers::{
@@ -18,12 +21,7 @@ use shell::{
     client::{Client, Select},
     ids,
 };
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::task::JoinSet;
+use std::sync::Arc;
 
 /// Mutations of customers.
 #[derive(Default)]
@@ -373,42 +371,4 @@ impl InvitationsPerDay {
 async fn customer(context: &Context<'_>, id: Uuid) -> Result<Option<Customer>, Failure> {
     let rows = of::<DataLoader<Rows>>(context)?;
     Ok(rows.load_one(id).await?.map(Customer))
-}
-
-/// Looks up the customers that one request asks for at the same moment, all at once.
-///
-/// It reads what is as new as its reader is by then, which is at least as new as when each was asked for.
-pub(crate) struct Rows {
-    client: Client,
-    session: Arc<Session>,
-    patience: Duration,
-}
-
-impl Rows {
-    /// The look-up of one request. It ends with the request: a client that vanishes leaves nothing behind.
-    pub(crate) fn loader(
-        client: Client,
-        session: Arc<Session>,
-        patience: Duration,
-    ) -> DataLoader<Self> {
-        let tasks = Mutex::new(JoinSet::new());
-        let spawn = move |task| {
-            let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn(task);
-        };
-        DataLoader::new(Self { client, session, patience }, spawn).delay(Duration::ZERO)
-    }
-}
-
-impl Loader<Uuid> for Rows {
-    type Value = views::Customer;
-    type Error = Failure;
-
-    async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, views::Customer>, Failure> {
-        let select = Select::Keys(ids.iter().map(|it| it.0.to_string()).collect());
-        let rows = self.client.read(select, &self.session.seen(), self.patience).await?;
-        self.session.saw(&rows.position);
-        Ok(rows.rows.into_iter().map(|it: views::Customer| (Uuid(it.id), it)).collect())
-    }
 }

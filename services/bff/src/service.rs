@@ -17,6 +17,8 @@ use tokio::net::TcpListener;
 const NAME: &str = "bff";
 /// How often it is found out whether queries can be answered.
 const PULSE: Duration = Duration::from_secs(1);
+/// The same, before they could be for the first time.
+const EAGER_PULSE: Duration = Duration::from_millis(50);
 
 /// The deployable that serves GraphQL, and with it the health of its process. Several of them work side by side.
 #[must_use]
@@ -35,7 +37,7 @@ async fn run(config: Config, shell: Shell) -> anyhow::Result<()> {
     let client = shell.client(&CONTEXTS, views_of::<Customers>())?;
     let schema = schema(&config, client.clone());
     let router = http::router(schema, sdl(), assets, &config, shell.clock.clone())
-        .merge(shell::http::router(shell.status.clone()))
+        .merge(shell::http::router(&shell))
         .fallback(|| async {
             (
                 StatusCode::NOT_FOUND,
@@ -56,6 +58,7 @@ async fn run(config: Config, shell: Shell) -> anyhow::Result<()> {
 /// Ready is who can answer queries: mutations say by themselves when they cannot be sent.
 async fn watch(shell: &Shell, client: &Client, reporter: &Reporter) {
     reporter.joined();
+    let mut pulse = EAGER_PULSE;
     loop {
         let page = Page { limit: 1, ..Page::default() };
         let (select, new) = (Select::Page(page), Position::new());
@@ -63,6 +66,7 @@ async fn watch(shell: &Shell, client: &Client, reporter: &Reporter) {
             Ok(_) => {
                 reporter.caught_up();
                 reporter.trouble(None);
+                pulse = PULSE;
             }
             Err(error @ (ReadError::Rebuilding { .. } | ReadError::Unavailable(_))) => {
                 reporter.trouble(Some(error.to_string()));
@@ -70,6 +74,6 @@ async fn watch(shell: &Shell, client: &Client, reporter: &Reporter) {
             // Of a reader without a past nothing can be missing.
             Err(ReadError::Pending { .. } | ReadError::Failed(_)) => {}
         }
-        shell.clock.sleep(PULSE).await;
+        shell.clock.sleep(pulse).await;
     }
 }

@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
             Command::Fetch(options) => fetch::run(options).await,
             Command::Reset(options) => reset::run(&options),
             Command::Status(options) => status::run(options).await,
-            Command::Services(options) => services::run(&options),
+            Command::Services(options) => Ok(services::run(&options)),
             Command::Run(options) => run::run(options).await,
             Command::Schema(options) => schema::run(options).await,
             Command::Migrate(options) => migrate::run(options).await,

@@ -162,11 +162,20 @@ fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
 pub fn headers_json(headers: &shared_events::headers::RawHeaders) -> String {
     let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => text.to_owned(),
-        _ => bytes.iter().map(|it| format!("{it:02x}")).collect(),
+        _ => hex(bytes),
     };
     let object: serde_json::Map<String, serde_json::Value> = headers
         .iter()
         .map(|(name, value)| (text(name.as_bytes()), serde_json::Value::String(text(value))))
         .collect();
     serde_json::Value::Object(object).to_string()
+}
+
+/// Two digits a byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -7,7 +7,7 @@ use std::{fmt, net::SocketAddr, str::FromStr};
 #[group(skip)]
 pub struct Config {
     /// Kafka's addresses, separated by commas.
-    #[arg(long, env = "KAFKA_BROKERS", value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    #[arg(long, env = "KAFKA_BROKERS", value_name = "HOST:PORT", default_value = "127.0.0.1:19092")]
     pub kafka_brokers: Addresses,
 
     /// The schema registry (Confluent's API).
@@ -15,7 +15,7 @@ pub struct Config {
         long,
         env = "SCHEMA_REGISTRY_URL",
         value_name = "URL",
-        default_value = "http://127.0.0.1:8081/apis/ccompat/v7"
+        default_value = "http://127.0.0.1:18081/apis/ccompat/v7"
     )]
     pub schema_registry_url: HttpUrl,
 
@@ -24,7 +24,7 @@ pub struct Config {
         long,
         env = "DATABASE_URL",
         value_name = "URL",
-        default_value = "postgres://postgres@127.0.0.1:5432",
+        default_value = "postgres://flotilla@127.0.0.1:15432/postgres",
         hide_env_values = true
     )]
     pub database_url: DatabaseUrl,

@@ -1,14 +1,29 @@
 //! What a process answers to those who watch it: whether it lives, whether it is ready, metrics, where it stands.
 use crate::{
+    clock::Clock,
+    port::store::Reads,
+    postgres::PostgresReads,
     service::{Service, Shell},
-    status::{ServiceStatus, Status},
+    status::{ContextReport, Report, Status},
 };
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use futures::future::join_all;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use std::{collections::BTreeMap, net::SocketAddr, sync::OnceLock};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+#[derive(Clone)]
+struct Watched {
+    status: Status,
+    clock: Clock,
+    reads: Arc<dyn Reads>,
+}
 
 /// `/live`, `/ready`, `/metrics` and `/status`.
-pub fn router(status: Status) -> Router {
+pub fn router(shell: &Shell) -> Router {
     // Counting begins when somebody may ask.
     recorder();
     Router::new()
@@ -16,7 +31,11 @@ pub fn router(status: Status) -> Router {
         .route("/ready", get(ready))
         .route("/status", get(tell))
         .route("/metrics", get(metrics))
-        .with_state(status)
+        .with_state(Watched {
+            status: shell.status.clone(),
+            clock: shell.clock.clone(),
+            reads: Arc::new(PostgresReads::new(shell.postgres.clone())),
+        })
 }
 
 /// Answers at an address of its own.
@@ -26,32 +45,48 @@ pub(crate) fn service(address: SocketAddr) -> Service {
             anyhow::anyhow!("cannot listen on {address}: {error}; choose another FLOTILLA_HEALTH")
         })?;
         let shutdown = shell.shutdown.clone();
-        axum::serve(listener, router(shell.status.clone()))
+        axum::serve(listener, router(&shell))
             .with_graceful_shutdown(async move { shutdown.cancelled().await })
             .await?;
         Ok(())
     })
 }
 
-async fn ready(State(status): State<Status>) -> impl IntoResponse {
+async fn ready(State(Watched { status, .. }): State<Watched>) -> impl IntoResponse {
     let not_ready = status.not_ready();
     let code = if not_ready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(not_ready))
 }
 
-async fn tell(State(status): State<Status>) -> Json<BTreeMap<String, ServiceStatus>> {
-    Json(status.services())
+async fn tell(State(watched): State<Watched>) -> Json<Report> {
+    let contexts = watched.status.contexts().into_iter().map(|context| async {
+        let asked = watched.clock.timeout(STORE_PATIENCE, watched.reads.troubles(&context)).await;
+        let report = match asked {
+            Some(Ok(it)) => it,
+            Some(Err(error)) => unknown(error.to_string()),
+            None => unknown(format!("the store does not answer within {STORE_PATIENCE:?}")),
+        };
+        (context, report)
+    });
+    let contexts = join_all(contexts).await.into_iter().collect();
+    Json(Report { contexts, ..watched.status.report() })
 }
 
-async fn metrics(State(status): State<Status>) -> String {
+fn unknown(why: String) -> ContextReport {
+    ContextReport { error: Some(why), ..ContextReport::default() }
+}
+
+async fn metrics(State(Watched { status, .. }): State<Watched>) -> String {
     for (name, service) in status.services() {
-        for (part, it) in service.parts {
-            let labels = [("service", name.clone()), ("partition", part)];
+        for ((topic, part), it) in service.parts {
+            let labels = [("service", name.clone()), ("partition", format!("{topic}/{part}"))];
             if let Some(lag) = it.lag {
                 gauge("flotilla_lag", &labels, lag);
             }
             gauge("flotilla_pseq", &labels, it.pseq);
-            gauge("flotilla_published", &labels, it.published);
+            if let Some(published) = it.published {
+                gauge("flotilla_published", &labels, published);
+            }
         }
         let ready = i64::from(service.joined && service.trouble.is_none());
         gauge("flotilla_ready", &[("service", name)], ready);
@@ -74,3 +109,6 @@ fn recorder() -> &'static PrometheusHandle {
         handle
     })
 }
+
+/// What only the store knows is told without, if the store takes longer.
+const STORE_PATIENCE: Duration = Duration::from_secs(3);

@@ -8,6 +8,7 @@ mod log;
 mod reads;
 mod registry;
 mod store;
+mod troubles;
 mod views;
 
 pub use fleet::{Fleet, FleetOptions};

@@ -3,4 +3,16 @@
 //! Each has a real implementation (`kafka`, `postgres`) and one in memory (`memory`); the loops cannot tell.
 //! Methods are `async` without `Send`: a loop lives on one thread.
 pub mod log;
+mod reads;
 pub mod store;
+
+use crate::{clock::Clock, codec::Codec};
+
+/// All that a loop needs of the world.
+#[derive(Clone)]
+pub(crate) struct World<L, S> {
+    pub(crate) log: L,
+    pub(crate) store: S,
+    pub(crate) codec: Codec,
+    pub(crate) clock: Clock,
+}

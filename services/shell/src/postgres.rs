@@ -4,6 +4,7 @@ mod ledger;
 mod migrate;
 mod reads;
 mod table;
+mod troubles;
 mod views;
 
 pub use connection::Postgres;

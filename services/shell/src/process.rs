@@ -55,6 +55,9 @@ pub fn run_with(config: Config, services: impl IntoIterator<Item = Service>) -> 
 /// The first failure.
 pub fn supervise(shell: &Shell, services: Vec<Service>) -> anyhow::Result<()> {
     let (ended, end) = mpsc::channel();
+    for it in services.iter().filter(|it| it.reports()) {
+        shell.status.expect(it.name());
+    }
     let mut left = 0;
     for service in services {
         let (shell, ended) = (shell.clone(), ended.clone());

@@ -8,6 +8,7 @@ use crate::{
     ids,
     kafka::Kafka,
     names::Names,
+    port::World,
     postgres::Postgres,
     registry::HttpRegistry,
     status::Status,
@@ -45,15 +46,21 @@ impl Shell {
     /// If no HTTP client can be made.
     pub fn new(config: Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
         let registry = HttpRegistry::new(config.schema_registry_url.as_str())?;
+        let clock = Clock::system();
         Ok(Self {
-            status: Status::new(ids::new_id()),
-            clock: Clock::system(),
+            status: Status::new(ids::new_id(), clock.clone()),
+            clock,
             codec: Codec::new(registry),
             kafka: Kafka::new(&config),
             postgres: Postgres::new(&config),
             config: Arc::new(config),
             shutdown,
         })
+    }
+
+    fn world(&self) -> World<Kafka, Postgres> {
+        let (log, store) = (self.kafka.clone(), self.postgres.clone());
+        World { log, store, codec: self.codec.clone(), clock: self.clock.clone() }
     }
 
     /// What topics, groups and databases are called.
@@ -99,6 +106,11 @@ impl Service {
         &self.name
     }
 
+    /// Whether it tells how it does; what only serves the others does not.
+    pub(crate) fn reports(&self) -> bool {
+        !self.about.is_empty()
+    }
+
     /// What it does, in a line.
     #[must_use]
     pub fn about(&self) -> &'static str {
@@ -133,6 +145,7 @@ pub fn handler<C: Context>() -> Service {
         "decides commands, writes events down, publishes them",
         move |shell| async move {
             let names = shell.names();
+            shell.status.works_for(C::NAME);
             wait_for_topics(&shell, &[C::NAME]).await?;
             let config = &shell.config;
             let settings = handler::Settings {
@@ -148,10 +161,7 @@ pub fn handler<C: Context>() -> Service {
             };
             let report = shell.status.reporter(report_as);
             report.caught_up();
-            let (kafka, codec, clock) =
-                (shell.kafka.clone(), shell.codec.clone(), shell.clock.clone());
-            let handler =
-                Handler::new::<C>(settings, kafka, &shell.postgres, codec, clock, report)?;
+            let handler = Handler::new::<C>(settings, shell.world(), report)?;
             handler.run(shell.shutdown).await;
             Ok(())
         },
@@ -163,6 +173,7 @@ pub fn handler<C: Context>() -> Service {
 pub fn aggregator<C: Context>() -> Service {
     let name = format!("{}-aggregator", C::NAME);
     Service::new(name, "folds events into views", |shell| async move {
+        shell.status.works_for(C::NAME);
         wait_for_topics(&shell, &[C::NAME]).await?;
         let mut loops = Loops { context: C::NAME, shell, threads: Vec::new() };
         C::parts(&mut loops);
@@ -217,17 +228,8 @@ async fn keep<V: View>(shell: Shell, context: &'static str) -> anyhow::Result<()
     };
     let view = ViewDefinition::of::<V>(context);
     let report = shell.status.reporter(format!("{context}-aggregator/{}", V::TABLE));
-    let (codec, clock) = (shell.codec.clone(), shell.clock.clone());
-    let opened = Aggregator::<V, _, _>::open(
-        settings,
-        view,
-        &shell.kafka,
-        &shell.postgres,
-        codec,
-        clock,
-        report,
-        &shell.shutdown,
-    );
+    let opened =
+        Aggregator::<V, _, _>::open(settings, view, shell.world(), report, &shell.shutdown);
     if let Some(aggregator) = opened.await? {
         aggregator.run(shell.shutdown.clone()).await;
     }

@@ -93,8 +93,5 @@ fn hash<V: View>(columns: &[Column], follows: &[&'static Family]) -> String {
             let _ = writeln!(text, "{} {} {}", family.topic, record.name(), record.fingerprint());
         }
     }
-    Sha256::digest(text.as_bytes()).iter().take(4).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    crate::codec::hex(&Sha256::digest(text.as_bytes())[..4])
 }

@@ -60,6 +60,7 @@ const EVENT: &[Header] = &[
 
 const REPLY: &[Header] = &[
     (names::COMMAND_ID, true, id, "The command that is answered."),
+    (names::REQUEST_HASH, true, hash, "The hash of what was asked under that id."),
     (names::REPLY_INSTANCE, true, text, "The process that waits; others pass over the reply."),
     (names::SCHEMA, true, fingerprint, FINGERPRINT),
     (names::TRACEPARENT, false, traceparent, TRACE),
@@ -123,6 +124,10 @@ fn instant() -> Value {
 
 fn number() -> Value {
     json!({ "type": "string", "pattern": "^(0|-?[1-9][0-9]*)$" })
+}
+
+fn hash() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" })
 }
 
 fn fingerprint() -> Value {

@@ -36,6 +36,20 @@ impl Value for String {
     }
 }
 
+impl Value for [u8; 16] {
+    const EXPECTED: &'static str = "32 hexadecimal digits in lower case";
+
+    fn print(&self) -> String {
+        format!("{:032x}", u128::from_be_bytes(*self))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let is_digit = |it: u8| it.is_ascii_digit() || (b'a'..=b'f').contains(&it);
+        let plain = text.len() == 32 && text.bytes().all(is_digit);
+        if plain { u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes) } else { None }
+    }
+}
+
 impl Value for i64 {
     const EXPECTED: &'static str = "a whole decimal number";
 

@@ -123,6 +123,7 @@ fn every_header_is_described() {
     };
     let reply = ReplyHeaders {
         command_id: Uuid::nil(),
+        request_hash: [1; 16],
         instance: "i".to_owned(),
         fingerprint: Fingerprint(1),
         traceparent: command.traceparent.clone(),

@@ -242,8 +242,9 @@ proptest! {
     }
 
     #[test]
-    fn replies_survive(command_id in uuid(), instance in text(), bits in any::<u64>(), traceparent in trace()) {
-        let headers = ReplyHeaders { command_id, instance, fingerprint: Fingerprint(bits), traceparent };
+    fn replies_survive(command_id in uuid(), instance in text(), bits in any::<u64>(), request_hash in any::<[u8; 16]>(), traceparent in trace()) {
+        let fingerprint = Fingerprint(bits);
+        let headers = ReplyHeaders { command_id, request_hash, instance, fingerprint, traceparent };
         prop_assert_eq!(ReplyHeaders::read(&headers.write()), Ok(headers));
     }
 

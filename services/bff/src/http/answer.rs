@@ -5,13 +5,14 @@ use crate::{
     session::{self, Session},
 };
 use async_graphql::{Response as Executed, ServerError, Value};
+use async_graphql_axum::GraphQLResponse;
 use axum::{
-    body::Body,
+    Json,
     http::{
         HeaderName, HeaderValue, StatusCode,
         header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY},
     },
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -45,12 +46,9 @@ impl Refusal {
     }
 }
 
-/// A GraphQL response as the specification has it: without `data` if nothing was executed.
+/// A GraphQL response as the specification has it if nothing was executed: without `data`.
 #[derive(Serialize)]
-struct Wire {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+struct NotExecuted {
     errors: Vec<ServerError>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     extensions: BTreeMap<String, Value>,
@@ -61,7 +59,7 @@ pub(super) fn refused(refusal: Refusal, media: Media, session: Option<&Session>)
     let Refusal { mut error, status, allow } = refusal;
     explain(&mut error, false);
     let status = status.unwrap_or_else(|| not_executed(media));
-    let mut answer = answer(status, media, session, None, vec![*error], BTreeMap::new());
+    let mut answer = unexecuted(status, media, session, vec![*error]);
     if let Some(allow) = allow {
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     }
@@ -72,16 +70,20 @@ pub(super) fn refused(refusal: Refusal, media: Media, session: Option<&Session>)
 }
 
 /// The answer to a request that went through the executor, which validates first.
-pub(super) fn executed(it: Executed, media: Media, session: &Session) -> Response {
-    let Executed { data, mut errors, extensions, .. } = it;
+pub(super) fn executed(mut it: Executed, media: Media, session: &Session) -> Response {
     // Errors of fields have a path; those found before anything is executed have none.
     let refused =
-        data == Value::Null && !errors.is_empty() && errors.iter().all(|it| it.path.is_empty());
-    for error in &mut errors {
+        it.data == Value::Null && !it.errors.is_empty() && it.errors.iter().all(|it| it.path.is_empty());
+    for error in &mut it.errors {
         explain(error, !refused);
     }
-    let status = if refused { not_executed(media) } else { StatusCode::OK };
-    answer(status, media, Some(session), (!refused).then_some(data), errors, extensions)
+    if refused {
+        return unexecuted(not_executed(media), media, Some(session), it.errors);
+    }
+    if let Some(seen) = seen(Some(session)) {
+        it.extensions.insert("position".to_owned(), Value::from(seen));
+    }
+    dressed(GraphQLResponse::from(it).into_response(), StatusCode::OK, media, Some(session))
 }
 
 fn not_executed(media: Media) -> StatusCode {
@@ -106,29 +108,33 @@ fn explain(error: &mut ServerError, executed: bool) {
     }
 }
 
-fn answer(
+fn unexecuted(
     status: StatusCode,
     media: Media,
     session: Option<&Session>,
-    data: Option<Value>,
     errors: Vec<ServerError>,
-    mut extensions: BTreeMap<String, Value>,
 ) -> Response {
-    let seen = session.map(Session::seen).filter(|it| !it.is_empty()).map(|it| it.to_string());
-    if let Some(seen) = &seen {
-        extensions.insert("position".to_owned(), Value::from(seen.as_str()));
+    let position = seen(session).map(|it| ("position".to_owned(), Value::from(it)));
+    let it = NotExecuted { errors, extensions: position.into_iter().collect() };
+    dressed(Json(it).into_response(), status, media, session)
+}
+
+/// The position, as the client is to send it back.
+fn seen(session: Option<&Session>) -> Option<String> {
+    session.map(Session::seen).filter(|it| !it.is_empty()).map(|it| it.to_string())
+}
+
+/// The status and the headers that every answer has.
+fn dressed(
+    mut answer: Response,
+    status: StatusCode,
+    media: Media,
+    session: Option<&Session>,
+) -> Response {
+    // The body may already say that it could not be written.
+    if answer.status() == StatusCode::OK {
+        *answer.status_mut() = status;
     }
-    let wire = Wire { data, errors, extensions };
-    let (status, body) = match serde_json::to_vec(&wire) {
-        Ok(body) => (status, body),
-        Err(error) => {
-            tracing::error!(%error, "an answer cannot be written as JSON");
-            let text = r#"{"errors":[{"message":"the answer cannot be written","extensions":{"code":"INTERNAL"}}]}"#;
-            (StatusCode::INTERNAL_SERVER_ERROR, text.as_bytes().to_vec())
-        }
-    };
-    let mut answer = Response::new(Body::from(body));
-    *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -138,7 +144,7 @@ fn answer(
             headers.insert(HeaderName::from_static(name), value);
         }
     };
-    set(session::POSITION, seen);
+    set(session::POSITION, seen(session));
     set(session::CORRELATION, session.map(|it| it.correlation.to_string()));
     answer
 }

@@ -272,6 +272,27 @@ async fn addresses() {
 }
 
 #[tokio::test]
+async fn what_tools_ask_of_a_schema_is_within_the_limits() {
+    with_server(async |server| {
+        let of_types = "ofType { kind name ".repeat(9) + &"}".repeat(9);
+        let document = format!(
+            "query IntrospectionQuery {{ __schema {{ queryType {{ name }} mutationType {{ name }} subscriptionType {{ name }}
+             types {{ ...FullType }} directives {{ name description isRepeatable locations args(includeDeprecated: true) {{ ...InputValue }} }} }} }}
+             fragment FullType on __Type {{ kind name description specifiedByURL
+             fields(includeDeprecated: true) {{ name description args(includeDeprecated: true) {{ ...InputValue }} type {{ ...TypeRef }} isDeprecated deprecationReason }}
+             inputFields(includeDeprecated: true) {{ ...InputValue }} interfaces {{ ...TypeRef }}
+             enumValues(includeDeprecated: true) {{ name description isDeprecated deprecationReason }} possibleTypes {{ ...TypeRef }} }}
+             fragment InputValue on __InputValue {{ name description type {{ ...TypeRef }} defaultValue }}
+             fragment TypeRef on __Type {{ kind name {of_types} }}"
+        );
+        let it = server.ask(&document).await;
+        assert_eq!(it.body.get("errors"), None, "{}", it.body);
+        assert!(it.body["data"]["__schema"]["types"].as_array().is_some_and(|it| it.len() > 20));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn introspection_can_be_switched_off() {
     bare(async |fleet| {
         let open = serve(&fleet, Config::default()).await;

@@ -1,6 +1,6 @@
-//! Customers, from the mutation to the row.
+//! Customers, from the mutation to the row: on the fleet in memory here, on the real servers in the crate `fleet`.
 use crate::{
-    fleet::{mutation, serve, whole},
+    fleet::{events, mutation, serve, whole},
     server::{Answer, answer},
 };
 use bff::Config;
@@ -139,7 +139,7 @@ async fn a_command_id_has_one_effect_and_one_answer_on_any_instance() {
             let again = instance.mutate("inviteCustomer", input.clone()).await;
             assert_eq!(data(&again, "inviteCustomer"), data(&first, "inviteCustomer"));
         }
-        assert_eq!(fleet.store.events("customers").len(), 1);
+        assert_eq!(events(&fleet), 1);
         let changed = json!({ "email": "bob@example.com", "commandId": input["commandId"] });
         for instance in [&server, &other] {
             let it = instance.mutate("inviteCustomer", changed.clone()).await;
@@ -160,7 +160,7 @@ async fn the_idempotency_key_is_the_command_id() {
         assert_eq!(data(&first, "inviteCustomer")["commandId"], json!(key));
         let again = send(format!("\"{key}\"")).await;
         assert_eq!(data(&again, "inviteCustomer"), data(&first, "inviteCustomer"));
-        assert_eq!(fleet.store.events("customers").len(), 1);
+        assert_eq!(events(&fleet), 1);
     })
     .await;
 }

@@ -1,6 +1,6 @@
 //! Parts of the fleet that are away.
 use crate::{
-    fleet::{bare, hasty, mutation, serve},
+    fleet::{bare, hasty_to_hear, mutation, serve, whole},
     server::answer,
 };
 use customers::Customers;
@@ -11,7 +11,7 @@ use shell::ids;
 async fn a_command_without_an_answer_is_pending_until_it_is_decided() {
     bare(async |fleet| {
         let _aggregator = fleet.aggregator::<Customers>();
-        let server = serve(&fleet, hasty()).await;
+        let server = serve(&fleet, hasty_to_hear()).await;
         let id = ids::new_id();
         let input = json!({ "email": "a@example.com", "commandId": id });
         let body = mutation("inviteCustomer", &input, "commandId outcome");
@@ -37,9 +37,7 @@ async fn a_command_without_an_answer_is_pending_until_it_is_decided() {
 
 #[tokio::test]
 async fn a_store_that_is_away_is_said() {
-    bare(async |fleet| {
-        let _services = (fleet.handler::<Customers>(), fleet.aggregator::<Customers>());
-        let server = serve(&fleet, hasty()).await;
+    whole(async |fleet, server| {
         let ada = server.invite("a@example.com").await;
         fleet.store.set_away(true);
         for query in [
@@ -68,7 +66,7 @@ async fn a_mutation_that_cannot_be_sent_has_no_effect() {
     bare(async |fleet| {
         // Nobody has registered the schema, and the registry is away: the command cannot be written.
         fleet.registry.set_away(true);
-        let server = serve(&fleet, hasty()).await;
+        let server = serve(&fleet, hasty_to_hear()).await;
         let body = mutation("inviteCustomer", &json!({ "email": "a@example.com" }), "commandId");
         let it = answer(server.post(&body)).await;
         assert_eq!((it.status.as_u16(), it.code()), (200, "UNAVAILABLE"), "{}", it.body);

@@ -1,9 +1,8 @@
 //! A fleet in memory, with a server in front of it.
-use crate::server::{Answer, Server, answer};
+pub(crate) use crate::client::mutation;
+use crate::server::Server;
 use bff::Config;
 use customers::Customers;
-use reqwest::RequestBuilder;
-use serde_json::{Value, json};
 use shell::{
     clock::Clock,
     memory::{Fleet, FleetOptions},
@@ -33,38 +32,19 @@ pub(crate) async fn serve(fleet: &Fleet, config: Config) -> Server {
     Server::start(bff::schema(&config, client), config).await
 }
 
-/// Does not wait long.
-pub(crate) fn hasty() -> Config {
-    let soon = Duration::from_millis(300);
-    Config { command_time: soon, read_time: soon, ..Config::default() }
+const SOON: Duration = Duration::from_millis(300);
+
+/// Does not wait long for views.
+pub(crate) fn hasty_to_read() -> Config {
+    Config { read_time: SOON, ..Config::default() }
 }
 
-/// A mutation of one field, with all that its payload has.
-pub(crate) fn mutation(field: &str, input: &Value, selected: &str) -> Value {
-    let kind = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
-    let query = format!("mutation ($input: {kind}!) {{ {field}(input: $input) {{ {selected} }} }}");
-    json!({ "query": query, "variables": { "input": input } })
+/// Does not wait long for answers to commands.
+pub(crate) fn hasty_to_hear() -> Config {
+    Config { command_time: SOON, ..Config::default() }
 }
 
-pub(crate) const CUSTOMER: &str = "id email status invitedAt verifiedAt version";
-
-impl Server {
-    /// Sends a mutation that selects the whole customer.
-    pub(crate) async fn mutate(&self, field: &str, input: Value) -> Answer {
-        let outcome = if field == "inviteCustomer" { "outcome" } else { "" };
-        let selected = format!("commandId {outcome} customer {{ {CUSTOMER} }}");
-        answer(self.post(&mutation(field, &input, &selected))).await
-    }
-
-    /// Invites somebody; the customer.
-    pub(crate) async fn invite(&self, email: &str) -> Value {
-        let it = self.mutate("inviteCustomer", json!({ "email": email })).await;
-        assert_eq!(it.body.get("errors"), None, "{}", it.body);
-        it.body["data"]["inviteCustomer"]["customer"].clone()
-    }
-
-    /// A query that knows where its reader has been.
-    pub(crate) fn ask_after(&self, position: &str, document: &str) -> RequestBuilder {
-        self.post(&json!({ "query": document })).header("Flotilla-Position", position)
-    }
+/// How many events there are.
+pub(crate) fn events(fleet: &Fleet) -> usize {
+    fleet.store.events("customers").len()
 }

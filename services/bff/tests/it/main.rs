@@ -1,5 +1,6 @@
 //! The endpoint over real HTTP: what it does with requests of every kind, and with a fleet behind it.
 mod bad_input;
+mod client;
 mod customers;
 mod faults;
 mod fleet;

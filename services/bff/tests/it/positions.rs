@@ -1,6 +1,6 @@
 //! A reader never goes back in time.
 use crate::{
-    fleet::{bare, hasty, mutation, serve},
+    fleet::{bare, hasty_to_read, mutation, serve, whole},
     server::answer,
 };
 use customers::Customers;
@@ -15,7 +15,7 @@ async fn a_mutation_without_view_fields_does_not_wait_for_the_view() {
     bare(async |fleet| {
         let _handler = fleet.handler::<Customers>();
         // There is no aggregator: no view moves.
-        let server = serve(&fleet, hasty()).await;
+        let server = serve(&fleet, hasty_to_read()).await;
         let body =
             mutation("inviteCustomer", &json!({ "email": "a@example.com" }), "commandId outcome");
         let it = answer(server.post(&body)).await;
@@ -35,8 +35,9 @@ async fn a_query_waits_for_what_its_reader_has_seen_or_says_so() {
     bare(async |fleet| {
         let _handler = fleet.handler::<Customers>();
         let aggregator = fleet.aggregator::<Customers>();
-        let server = serve(&fleet, hasty()).await;
-        server.invite("a@example.com").await;
+        let server = serve(&fleet, hasty_to_read()).await;
+        let patient = serve(&fleet, bff::Config::default()).await;
+        patient.invite("a@example.com").await;
         aggregator.stop().await;
         let body = mutation("inviteCustomer", &json!({ "email": "b@example.com" }), "commandId");
         let it = answer(server.post(&body)).await;
@@ -52,7 +53,7 @@ async fn a_query_waits_for_what_its_reader_has_seen_or_says_so() {
         assert_eq!(stale.body["data"]["customers"]["totalCount"], 1, "{}", stale.body);
 
         let _aggregator = fleet.aggregator::<Customers>();
-        let asked = answer(server.ask_after(&position, LIST)).await;
+        let asked = answer(patient.ask_after(&position, LIST)).await;
         assert_eq!(asked.body["data"]["customers"]["totalCount"], 2, "{}", asked.body);
     })
     .await;
@@ -60,9 +61,7 @@ async fn a_query_waits_for_what_its_reader_has_seen_or_says_so() {
 
 #[tokio::test]
 async fn the_position_grows_with_what_is_seen() {
-    bare(async |fleet| {
-        let _services = (fleet.handler::<Customers>(), fleet.aggregator::<Customers>());
-        let server = serve(&fleet, hasty()).await;
+    whole(async |_, server| {
         let mut seen = Position::new();
         for n in 0..5 {
             let it = server
@@ -87,9 +86,7 @@ async fn the_position_grows_with_what_is_seen() {
 
 #[tokio::test]
 async fn a_position_that_was_never_given_out_fails_at_once() {
-    bare(async |fleet| {
-        let _services = (fleet.handler::<Customers>(), fleet.aggregator::<Customers>());
-        let server = serve(&fleet, bff::Config::default()).await;
+    whole(async |_, server| {
         let it = server.mutate("inviteCustomer", json!({ "email": "a@example.com" })).await;
         let given: Position =
             it.header("flotilla-position").expect("a position").parse().expect("reads");

@@ -1,8 +1,9 @@
 //! A server to talk to.
+pub(crate) use crate::client::{Answer, answer};
 use async_graphql::Executor;
 use bff::{Config, http};
-use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
-use serde_json::{Value, json};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
 use shell::clock::Clock;
 use std::{io, net::SocketAddr};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -14,14 +15,6 @@ pub(crate) struct Server {
     pub(crate) shutdown: CancellationToken,
     pub(crate) served: JoinHandle<io::Result<()>>,
     client: reqwest::Client,
-}
-
-/// What came back.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Value,
 }
 
 impl Server {
@@ -41,16 +34,6 @@ impl Server {
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.address))
     }
-
-    /// A POST with a JSON body, whose answer has the newer media type.
-    pub(crate) fn post(&self, body: &Value) -> RequestBuilder {
-        self.request(Method::POST, "/graphql").json(body)
-    }
-
-    /// The answer to a document without variables.
-    pub(crate) async fn ask(&self, document: &str) -> Answer {
-        answer(self.post(&json!({ "query": document }))).await
-    }
 }
 
 impl Drop for Server {
@@ -59,30 +42,9 @@ impl Drop for Server {
     }
 }
 
-pub(crate) async fn answer(request: RequestBuilder) -> Answer {
-    let response = request.send().await.expect("an answer");
-    let (status, headers) = (response.status(), response.headers().clone());
-    let text = response.text().await.expect("a body");
-    let body = serde_json::from_str(&text).unwrap_or_else(|e| panic!("no JSON, {e}: {text}"));
-    Answer { status, headers, body }
-}
-
 impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The code of the first error.
-    pub(crate) fn code(&self) -> &str {
-        self.body["errors"][0]["extensions"]["code"].as_str().unwrap_or("no code")
-    }
-
     /// Where the first error says that a value is wrong.
     pub(crate) fn path(&self) -> &Value {
         &self.body["errors"][0]["extensions"]["path"]
-    }
-
-    pub(crate) fn message(&self) -> &str {
-        self.body["errors"][0]["message"].as_str().unwrap_or("no message")
     }
 }

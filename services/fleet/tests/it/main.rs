@@ -1,4 +1,23 @@
-//! The development stack and the command line, on real servers.
+//! The development stack, the command line, and the whole fleet, on real servers.
+mod audit;
+#[path = "../../../bff/tests/it/client.rs"]
+mod client;
 mod command_line;
+/// What customers can do: the same tests as on the fleet in memory.
+#[path = "../../../bff/tests/it/customers.rs"]
+mod features;
+mod fleet;
+mod handlers;
+mod instances;
+mod load;
+mod mutations;
+mod outages;
+mod process;
+mod records;
+mod republish;
+mod server;
 mod servers;
+mod settings;
 mod stack;
+mod topics;
+mod views;

@@ -112,9 +112,20 @@ pub(crate) async fn schema_id(addresses: &Addresses) -> u64 {
 }
 
 pub(crate) fn sql(addresses: &Addresses, statement: &str) -> String {
+    ask(&addresses.database_url, statement)
+}
+
+/// Asks another database of the same server.
+pub(crate) fn sql_of(addresses: &Addresses, database: &str, statement: &str) -> String {
+    let (server, options) = addresses.database_url.split_once('?').unwrap_or((&addresses.database_url, ""));
+    let host = server.split_once("://").unwrap().1.split('/').next().unwrap();
+    ask(&format!("postgres://{host}/{database}?{options}"), statement)
+}
+
+fn ask(url: &str, statement: &str) -> String {
     let mut psql = Command::new("psql");
-    psql.args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement, &addresses.database_url]);
+    psql.args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement, url]);
     let out = psql.output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success(), "{statement}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap().trim().to_owned()
 }

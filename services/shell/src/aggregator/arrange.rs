@@ -68,6 +68,15 @@ impl Part {
         Verdict::Next
     }
 
+    /// What is looked for in vain, if anything is.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let next = self.row.pseq + 1;
+        let asked = matches!(self.gap, Gap::Asked { .. });
+        asked.then(|| {
+            format!("event {next} is nowhere in the log; the handler was asked to publish it again")
+        })
+    }
+
     /// A record without numbers, which no handler of ours wrote.
     pub(crate) fn pass(&mut self, offset: i64) {
         self.read = offset + 1;

@@ -6,8 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// A family of events that a view follows.
 pub(crate) struct Source<V> {
     pub(crate) family: &'static Family,
-    decode: fn(&WriterSchema, &[u8]) -> Result<Option<Folds<V>>, String>,
+    decode: Decode<V>,
 }
+
+type Decode<V> = fn(&WriterSchema, &[u8]) -> Result<Option<Folds<V>>, String>;
 
 /// The events in one record: one, or what a retired record became.
 type Folds<V> = Vec<Box<dyn Fold<V>>>;
@@ -73,6 +75,9 @@ impl<E: Message, V: Project<E>> Fold<V> for Event<E> {
         V::project(row, &self.0, happened)
     }
 }
+
+/// An event and the key of its row, if it is about one.
+pub(crate) type Keyed<V> = (Option<String>, Box<dyn Fold<V>>);
 
 /// The key's text form, unless finding it panics.
 pub(crate) fn key_of<V: View>(

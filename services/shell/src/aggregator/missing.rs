@@ -53,7 +53,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                         "an event is nowhere in the log: asking the handler to publish again"
                     );
                     part.gap = Gap::Asked { at: now };
-                    let from_pseq = part.row.pseq + 1;
+                    let (part, from_pseq) = (part.clone(), part.row.pseq + 1);
+                    self.report_part(&part, None);
                     self.ask(&place, from_pseq).await;
                 }
             }

@@ -7,6 +7,7 @@ use crate::{
     clock::Clock,
     codec::Codec,
     port::{
+        World,
         log::{Consumer as _, Log, LogError, Move},
         store::{CheckpointMove, Generation, Store, StoreError, ViewBatch, Views as _},
     },
@@ -79,13 +80,11 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     pub(crate) async fn open(
         settings: Settings,
         view: ViewDefinition,
-        log: &L,
-        store: &S,
-        codec: Codec,
-        clock: Clock,
+        world: World<L, S>,
         report: Reporter,
         shutdown: &CancellationToken,
     ) -> Result<Option<Self>, LogError> {
+        let World { log, store, codec, clock } = world;
         let mut views = store.views(view.context);
         let parts = view.follows.len() * usize::try_from(settings.partitions).unwrap_or_default();
         let mut attempts = 0;
@@ -220,7 +219,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                 }
             }
         }
-        if self.clock.elapsed() - self.started > JOINED_AFTER {
+        if self.clock.elapsed() > self.started + JOINED_AFTER {
             self.report.joined();
         }
         let waits = |it: &&Place| !self.parts.contains_key(*it) && !self.retry.contains_key(*it);
@@ -301,8 +300,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         }
     }
 
-    fn report_part(&self, part: &Part, lag: Option<i64>) {
-        self.report.part(&part.row.topic, part.row.part, status_of(part, lag));
+    pub(super) fn report_part(&self, part: &Part, lag: Option<i64>) {
+        self.report.part(&self.topic(&part.row.topic), part.row.part, status_of(part, lag));
     }
 
     pub(super) fn topic(&self, logical: &str) -> String {
@@ -320,8 +319,8 @@ pub(super) fn status_of(part: &Part, lag: Option<i64>) -> PartStatus {
         position: part.row.next_offset,
         lag,
         pseq: part.row.pseq,
-        published: 0,
-        trouble: None,
+        trouble: part.missing(),
+        ..PartStatus::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! From records to rows: what is next, what each event makes of its row, and one transaction for all of it.
 use super::{
     arrange::{Part, Verdict},
-    fold::{Fold, folded, key_of},
+    fold::{Keyed, folded, key_of},
     shard::{Aggregator, Place, Trouble, status_of},
 };
 use crate::{
@@ -33,7 +33,7 @@ struct Next<V> {
 }
 
 enum What<V> {
-    Events(Vec<(Option<String>, Box<dyn Fold<V>>)>),
+    Events(Vec<Keyed<V>>),
     /// Of no meaning to this view, or to this build.
     Nothing,
     /// Its stream waits from here on.
@@ -173,7 +173,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     fn hold(&mut self, place: &Place, why: &str) {
         if let Some(part) = self.parts.remove(place) {
             let status = PartStatus { trouble: Some(why.to_owned()), ..status_of(&part, None) };
-            self.report.part(&place.0, place.1, status);
+            self.report.part(&self.topic(&place.0), place.1, status);
         }
         self.retry.insert(place.clone(), self.clock.elapsed() + HOLD_PAUSE);
     }
@@ -217,6 +217,15 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let mut touched: BTreeSet<String> = BTreeSet::new();
         let mut parked: BTreeMap<(Place, Uuid), String> = BTreeMap::new();
         for it in events {
+            let _span = tracing::debug_span!(
+                "fold",
+                view = self.view.table,
+                command = %it.headers.causation,
+                traceparent = it.headers.traceparent,
+                part = it.place.1,
+                pseq = it.headers.pseq,
+            )
+            .entered();
             let stream = (it.place.clone(), it.headers.stream);
             let reason = match (&it.what, park, parked.get(&stream)) {
                 (What::Park(reason), _, _) | (_, _, Some(reason)) => Some(reason.clone()),
@@ -253,7 +262,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                 it.row.pseq = part.row.pseq;
                 it.row.incarnation = part.row.incarnation;
                 let status = status_of(it, None);
-                self.report.part(&place.0, place.1, status);
+                self.report.part(&self.topic(&place.0), place.1, status);
             }
         }
         self.parked.extend(parked);
@@ -283,7 +292,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             for key in folds.iter().filter_map(|(key, _)| key.as_ref()) {
                 match self.rows.get(key) {
                     Some(row) if !self.view.spans_streams => {
-                        drop(rows.insert(key.clone(), row.clone()))
+                        drop(rows.insert(key.clone(), row.clone()));
                     }
                     _ => drop(missing.insert(key)),
                 }
@@ -327,7 +336,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
 
 /// Folds one record's events into the rows; either all of them, or none and the reason.
 fn fold_all<V: View>(
-    folds: &[(Option<String>, Box<dyn Fold<V>>)],
+    folds: &[Keyed<V>],
     headers: &EventHeaders,
     rows: &mut BTreeMap<String, Option<V>>,
     touched: &mut BTreeSet<String>,

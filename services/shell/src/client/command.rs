@@ -136,7 +136,6 @@ pub(super) fn reply_for(row: &OutcomeRow, hash: RequestHash) -> Result<Reply, Un
 impl Client {
     /// A new command id.
     #[must_use]
-    #[expect(clippy::unused_self, reason = "so that whoever has a client needs no clock")]
     pub fn new_id(&self) -> Uuid {
         ids::new_id()
     }

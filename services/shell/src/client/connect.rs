@@ -27,6 +27,9 @@ impl Shell {
     ) -> anyhow::Result<Client> {
         let config = &self.config;
         let instance = self.status.instance();
+        for it in contexts {
+            self.status.works_for(*it);
+        }
         let settings = Settings {
             instance,
             namespace: config.namespace.as_str().to_owned(),

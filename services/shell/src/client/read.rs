@@ -1,7 +1,7 @@
 //! Reading views: never older than what the reader has seen, or not at all (protocol.md R3, R4).
 use super::command::Client;
 use crate::{
-    port::store::{CheckpointRow, RawRows},
+    port::store::{CheckpointRow, Head, RawRows},
     position::Position,
     reads::{ReadError, Rows, Select},
     view::ViewDefinition,
@@ -38,7 +38,7 @@ impl Client {
             let left = until.saturating_sub(it.clock.elapsed());
             match raw {
                 Some(raw) if raw.live => match missing(view, &raw.checkpoints, seen)? {
-                    None => return rows(view, &select, raw),
+                    None => return rows(view, &select, &raw),
                     Some(missing) => {
                         if !checked {
                             checked = true;
@@ -62,7 +62,7 @@ impl Client {
         view: &ViewDefinition,
         seen: &Position,
     ) -> Result<(), ReadError> {
-        let mut heads: BTreeMap<&str, Vec<(i32, i64, i64)>> = BTreeMap::new();
+        let mut heads: BTreeMap<&str, Vec<Head>> = BTreeMap::new();
         for family in &view.follows {
             let rows = self.0.reads.heads(family.context).await;
             let rows = rows.map_err(|error| ReadError::Unavailable(error.to_string()))?;
@@ -70,10 +70,9 @@ impl Client {
         }
         for it in seen.entries() {
             let Some(heads) = heads.get(it.context) else { continue };
-            let head = heads.iter().find(|(part, ..)| *part == it.part);
-            let is_known = head.is_some_and(|(_, incarnation, pseq)| {
-                *incarnation == it.incarnation && it.pseq <= *pseq
-            });
+            let head = heads.iter().find(|head| head.part == it.part);
+            let is_known =
+                head.is_some_and(|head| head.incarnation == it.incarnation && it.pseq <= head.pseq);
             if !is_known {
                 return Err(ReadError::Failed(format!(
                     "the position names event {} of partition {} of {}, which was never given out",
@@ -118,7 +117,7 @@ fn missing(
 fn rows<V: View>(
     view: &ViewDefinition,
     select: &Select,
-    raw: RawRows,
+    raw: &RawRows,
 ) -> Result<Rows<V>, ReadError> {
     let mut rows: Vec<V> = serde_json::from_str(&raw.rows)
         .map_err(|error| ReadError::Unavailable(format!("a row of {}: {error}", view.table)))?;

@@ -2,11 +2,7 @@
 //! (protocol.md R1).
 use super::command::{Client, reply_for};
 use crate::{handler::received::RequestHash, port::log::Record};
-use shared_events::{
-    Decoded, Message as _,
-    fleet::Reply,
-    headers::{RawHeaders, ReplyHeaders},
-};
+use shared_events::{Decoded, Message as _, fleet::Reply, headers::ReplyHeaders};
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
@@ -45,13 +41,12 @@ impl Client {
         if headers.instance != self.0.settings.instance.to_string() {
             return;
         }
-        let Some(hash) = hash_of(&record.headers) else { return };
         let payload = record.payload.as_deref();
         let opened = self.0.codec.open(payload, Some(headers.fingerprint)).await;
         let Ok((schema, datum)) = opened else { return };
         if let Ok(Decoded::Messages(replies)) = Reply::decode(&schema, datum) {
             for reply in replies {
-                self.0.answer(headers.command_id, hash, &reply);
+                self.0.answer(headers.command_id, headers.request_hash, &reply);
             }
         }
     }
@@ -77,10 +72,4 @@ impl Client {
             }
         }
     }
-}
-
-fn hash_of(headers: &RawHeaders) -> Option<RequestHash> {
-    let (_, value) = headers.iter().find(|(name, _)| name == "request_hash")?;
-    let text = std::str::from_utf8(value).ok().filter(|it| it.len() == 32)?;
-    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
 }

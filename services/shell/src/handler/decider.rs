@@ -171,7 +171,9 @@ impl<D: Decider> AnyState for State<D> {
     fn evolve(&mut self, writer: &WriterSchema, datum: &[u8]) -> Result<(), EvolveError> {
         match D::Event::decode(writer, datum) {
             Ok(Decoded::Messages(events)) => {
-                events.iter().for_each(|event| self.0.evolve(event));
+                for event in &events {
+                    self.0.evolve(event);
+                }
                 Ok(())
             }
             Ok(Decoded::FromTheFuture) => Err(EvolveError::FromTheFuture(writer.name().to_owned())),

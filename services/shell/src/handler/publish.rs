@@ -13,7 +13,6 @@ use shared_events::{
     known_schema,
 };
 use std::{sync::Arc, time::Duration};
-use uuid::Uuid;
 
 /// Events handed to the producer.
 pub(crate) struct Sent {
@@ -138,17 +137,16 @@ impl<L: Log, S: Store> Handler<L, S> {
             }
             let headers = ReplyHeaders {
                 command_id: it.command_id,
+                request_hash: it.request_hash,
                 instance: it.to.instance.clone(),
                 fingerprint: record.fingerprint(),
                 traceparent: it.traceparent.clone(),
             };
-            let mut headers = headers.write();
-            headers.push(("request_hash".to_owned(), hex(&it.request_hash)));
             let record = Outgoing {
                 topic: Arc::clone(&self.settings.reply_topic),
                 part: it.to.partition,
-                key: key(it.command_id),
-                headers,
+                key: it.command_id.to_string().into_bytes(),
+                headers: headers.write(),
                 payload: frame::frame(id, &datum),
             };
             self.send(record, receipt).await;
@@ -259,14 +257,6 @@ impl<L: Log, S: Store> Handler<L, S> {
         self.unsaved = false;
         Ok(())
     }
-}
-
-fn key(id: Uuid) -> Vec<u8> {
-    id.to_string().into_bytes()
-}
-
-fn hex(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().flat_map(|it| format!("{it:02x}").into_bytes()).collect()
 }
 
 const BACKLOG_CHUNK: i64 = 1000;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 /// A command younger than this without an outcome was never decided (protocol.md W5).
 const WINDOW: TimeDelta = TimeDelta::days(6);
 /// Past this a consumer is silently thrown out of its group: leave, and come back (W12).
-const LEAVE_AFTER: Duration = Duration::from_secs(60);
+const LEAVE_AFTER: Duration = Duration::from_mins(1);
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 impl<L: Log, S: Store> Handler<L, S> {
@@ -66,7 +66,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             if !self.pause(&why, shutdown).await {
                 return;
             }
-            if joined && self.clock.elapsed() - began > LEAVE_AFTER {
+            if joined && self.clock.elapsed() > began + LEAVE_AFTER {
                 self.consumer.unsubscribe();
                 joined = false;
             }
@@ -168,25 +168,20 @@ impl<L: Log, S: Store> Handler<L, S> {
 
     async fn go_back_to_recreated(&mut self, part: i32, offset: i64) -> Result<(), Trouble> {
         let Some(epoch) = self.parts.get(&part).map(|it| it.row.epoch) else { return Ok(()) };
-        match self.ledger.rewind(part, epoch, offset).await? {
-            Some(row) => {
-                tracing::warn!(
-                    context = self.settings.context,
-                    part,
-                    offset,
-                    "commands that were never decided stand before the ledger's offset: the log was recreated; deciding from there"
-                );
-                self.consumer.seek(&self.settings.command_topic, part, offset).await?;
-                self.take(row, true);
-                self.reset_expectation(part, offset);
-                Ok(())
-            }
-            None => {
-                let pause = self.jittered(super::shard::RETRY_PAUSE);
-                self.drop_part(part, "another process has taken it", pause);
-                Ok(())
-            }
-        }
+        let Some(row) = self.ledger.rewind(part, epoch, offset).await? else {
+            let pause = self.jittered(super::shard::RETRY_PAUSE);
+            self.drop_part(part, "another process has taken it", pause);
+            return Ok(());
+        };
+        tracing::warn!(
+            context = self.settings.context,
+            part,
+            offset,
+            "commands that were never decided stand before the ledger's offset: the log was recreated; deciding from there"
+        );
+        self.consumer.seek(&self.settings.command_topic, part, offset).await?;
+        self.take(row, true);
+        Ok(())
     }
 
     /// A planned stop: the batch in hand is done; deliver, take note, leave the group.

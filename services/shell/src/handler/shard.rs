@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     codec::Codec,
     port::{
+        World,
         log::{Consumer as _, Log, LogError, Move, Record},
         store::{Ledger as _, LedgerRow, Store, StoreError},
     },
@@ -100,12 +101,10 @@ pub(crate) enum Trouble {
 impl<L: Log, S: Store> Handler<L, S> {
     pub(crate) fn new<C: Context>(
         settings: Settings,
-        log: L,
-        store: &S,
-        codec: Codec,
-        clock: Clock,
+        world: World<L, S>,
         report: Reporter,
     ) -> Result<Self, LogError> {
+        let World { log, store, codec, clock } = world;
         let topics = [settings.command_topic.to_string()];
         Ok(Self {
             consumer: log.consumer(&settings.group, &topics)?,
@@ -280,8 +279,8 @@ impl<L: Log, S: Store> Handler<L, S> {
             position: row.next_offset,
             lag,
             pseq: row.pseq,
-            published: row.published,
-            trouble: None,
+            published: Some(row.published),
+            ..PartStatus::default()
         };
         self.report.part(&self.settings.command_topic, row.part, status);
     }
@@ -373,13 +372,6 @@ impl<L: Log, S: Store> Handler<L, S> {
             it.sought = it.expect;
         }
         Ok(())
-    }
-
-    pub(crate) fn reset_expectation(&mut self, part: i32, offset: i64) {
-        if let Some(it) = self.parts.get_mut(&part) {
-            it.expect = Some(offset);
-            it.sought = Some(offset);
-        }
     }
 
     /// What happens from time to time.

@@ -114,7 +114,18 @@ impl<L: Log, S: Store> Handler<L, S> {
         let rows = self.parts.values().map(|it| it.row.clone());
         let mut operation = Operation::new(&rules, rows, streams, claims, outcomes.iter().cloned());
         for it in work {
+            // The trace goes on from the mutation, in the command's envelope.
+            let _span = tracing::debug_span!(
+                "decide",
+                context = self.settings.context,
+                command = ?it.envelope.command_id,
+                traceparent = it.envelope.traceparent,
+                part = it.part,
+                offset = it.offset,
+            )
+            .entered();
             operation.operate(it);
+            tracing::debug!("decided");
         }
         operation.finish(|part| {
             self.parts.get(&part).map_or((0, -1), |it| (it.row.published, it.row.published_offset))
@@ -320,7 +331,7 @@ impl<L: Log, S: Store> Handler<L, S> {
     /// Stops a partition for good: going on would make two histories (W9).
     pub(crate) fn stuck(&mut self, part: i32, why: &str) {
         tracing::error!(context = self.settings.context, part, %why, "a partition is stopped: its ledger is corrupt; restore it, or give it a new incarnation");
-        self.drop_part(part, why, std::time::Duration::from_secs(60));
+        self.drop_part(part, why, std::time::Duration::from_mins(1));
         self.report.stuck(&self.settings.command_topic, part, why);
     }
 }

@@ -23,17 +23,23 @@ use tokio::sync::Notify;
 /// A member of a Kafka group. Some of its calls block: it lives on a thread of its own.
 pub struct KafkaConsumer {
     consumer: StreamConsumer<Moves>,
+    /// Asks where partitions end. On the consumer's own connection a question waits for the fetch before it.
+    asker: BaseConsumer,
     moves: Moves,
     /// Interned, so that records share them.
     topics: BTreeMap<String, Arc<str>>,
 }
 
 impl KafkaConsumer {
-    pub(super) fn new(config: &ClientConfig, topics: &[String]) -> Result<Self, LogError> {
+    pub(super) fn new(
+        config: &ClientConfig,
+        asker: &ClientConfig,
+        topics: &[String],
+    ) -> Result<Self, LogError> {
         let moves = Moves::default();
         let consumer = StreamConsumer::from_config_and_context(config, moves.clone())?;
         let topics = topics.iter().map(|it| (it.clone(), Arc::from(it.as_str()))).collect();
-        let it = Self { consumer, moves, topics };
+        let it = Self { consumer, asker: asker.create()?, moves, topics };
         it.join()?;
         Ok(it)
     }
@@ -114,7 +120,7 @@ impl Consumer for KafkaConsumer {
                 None => return Ok(()),
                 // A partition that was assigned a moment ago may not be ready for it.
                 Some(error) if attempt < SEEK_ATTEMPTS => {
-                    tracing::debug!(%error, part, "seeking again")
+                    tracing::debug!(%error, part, "seeking again");
                 }
                 Some(error) => {
                     return Err(LogError(format!("cannot seek in {topic}/{part}: {error}")));
@@ -134,7 +140,7 @@ impl Consumer for KafkaConsumer {
     }
 
     async fn ends(&mut self, topic: &str, part: i32) -> Result<(i64, i64), LogError> {
-        self.consumer
+        self.asker
             .fetch_watermarks(topic, part, ENDS_TIMEOUT)
             .map_err(|error| LogError(format!("cannot find the end of {topic}/{part}: {error}")))
     }

@@ -90,7 +90,7 @@ impl Log for Kafka {
     type Producer = KafkaProducer;
 
     fn consumer(&self, group: &str, topics: &[String]) -> Result<KafkaConsumer, LogError> {
-        KafkaConsumer::new(&self.member(group), topics)
+        KafkaConsumer::new(&self.member(group), &self.base(), topics)
     }
 
     /// For events and replies: tries for ever.

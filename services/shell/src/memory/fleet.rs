@@ -8,6 +8,7 @@ use crate::{
     handler::{self, Handler},
     ids,
     names::Names,
+    port::World,
     status::Status,
     view::{ViewDefinition, views_of},
 };
@@ -87,10 +88,15 @@ impl Fleet {
             log: MemoryLog::new(clock.clone(), options.partitions),
             store: MemoryStore::default(),
             registry: MemoryRegistry::default(),
-            status: Status::new(ids::new_id()),
+            status: Status::new(ids::new_id(), clock.clone()),
             clock,
             options,
         }
+    }
+
+    fn world(&self) -> World<MemoryLog, MemoryStore> {
+        let (log, store) = (self.log.clone(), self.store.clone());
+        World { log, store, codec: self.codec(), clock: self.clock.clone() }
     }
 
     fn codec(&self) -> Codec {
@@ -114,8 +120,7 @@ impl Fleet {
         };
         let report = self.status.reporter(format!("{}-handler", C::NAME));
         report.caught_up();
-        let (log, clock) = (self.log.clone(), self.clock.clone());
-        let made = Handler::new::<C>(settings, log, &self.store, self.codec(), clock, report);
+        let made = Handler::new::<C>(settings, self.world(), report);
         let shutdown = CancellationToken::new();
         let token = shutdown.clone();
         let task = tokio::task::spawn_local(async move {
@@ -195,18 +200,8 @@ impl Parts for Loops<'_> {
             };
             let view = ViewDefinition::of::<V>(context);
             let report = fleet.status.reporter(format!("{context}-aggregator/{}", V::TABLE));
-            let codec = fleet.codec();
-            let clock = fleet.clock.clone();
-            let made = Aggregator::<V, _, _>::open(
-                settings,
-                view,
-                &fleet.log,
-                &fleet.store,
-                codec,
-                clock,
-                report,
-                &shutdown,
-            );
+            let made =
+                Aggregator::<V, _, _>::open(settings, view, fleet.world(), report, &shutdown);
             if let Ok(Some(aggregator)) = made.await {
                 aggregator.run(shutdown).await;
             }

@@ -12,11 +12,11 @@ pub struct MemoryLedger {
 }
 
 impl MemoryLedger {
-    fn with<T, E: From<StoreError>>(
+    async fn with<T, E: From<StoreError>>(
         &self,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store.with(&self.context, act)
+        self.store.call(&self.context, act).await
     }
 }
 
@@ -30,6 +30,7 @@ impl Ledger for MemoryLedger {
             };
             Ok(parts.iter().map(take).collect())
         })
+        .await
     }
 
     async fn rewind(
@@ -46,10 +47,11 @@ impl Ledger for MemoryLedger {
                 row.clone()
             }))
         })
+        .await
     }
 
     async fn rows(&mut self, parts: &[i32]) -> Result<Vec<LedgerRow>, StoreError> {
-        self.with(|it| Ok(parts.iter().filter_map(|part| it.ledger.get(part).cloned()).collect()))
+        self.with(|it| Ok(parts.iter().filter_map(|part| it.ledger.get(part).cloned()).collect())).await
     }
 
     async fn look_up(&mut self, ask: &LookUp) -> Result<Found, StoreError> {
@@ -76,6 +78,7 @@ impl Ledger for MemoryLedger {
             }
             Ok(found)
         })
+        .await
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<(), WriteError> {
@@ -106,6 +109,7 @@ impl Ledger for MemoryLedger {
             it.dead_letters.extend(batch.dead_letters.iter().cloned());
             Ok(())
         })
+        .await
     }
 
     async fn dead_letters(
@@ -120,6 +124,7 @@ impl Ledger for MemoryLedger {
             };
             Ok(records.iter().filter(known).map(|(part, offset, _)| (*part, *offset)).collect())
         })
+        .await
     }
 
     async fn events_after(
@@ -133,6 +138,7 @@ impl Ledger for MemoryLedger {
             let events = it.events.range((part, pseq + 1)..=(part, i64::MAX));
             Ok(events.take(limit).map(|(_, event)| event.clone()).collect())
         })
+        .await
     }
 
     async fn published(&mut self, marks: &[(i32, i64, i64, i64)]) -> Result<(), StoreError> {
@@ -145,6 +151,7 @@ impl Ledger for MemoryLedger {
             }
             Ok(())
         })
+        .await
     }
 
     async fn keep_snapshots(&mut self, snapshots: &[SnapshotRow]) -> Result<(), StoreError> {
@@ -154,6 +161,7 @@ impl Ledger for MemoryLedger {
             }
             Ok(())
         })
+        .await
     }
 
     async fn keep_schemas(&mut self, schemas: &[(Fingerprint, String)]) -> Result<(), StoreError> {
@@ -161,10 +169,11 @@ impl Ledger for MemoryLedger {
             it.schemas.extend(schemas.iter().cloned());
             Ok(())
         })
+        .await
     }
 
     async fn schema(&mut self, fingerprint: Fingerprint) -> Result<Option<String>, StoreError> {
-        self.with(|it| Ok(it.schemas.get(&fingerprint).cloned()))
+        self.with(|it| Ok(it.schemas.get(&fingerprint).cloned())).await
     }
 }
 

@@ -27,6 +27,8 @@ struct Inner {
     groups: BTreeMap<String, Group>,
     /// Topics whose records are taken and never appended: a broker that is away.
     swallowed: BTreeSet<String>,
+    /// Topics whose records are not taken: a queue that is full.
+    full: BTreeSet<String>,
     next_member: u64,
 }
 
@@ -58,7 +60,8 @@ impl MemoryLog {
         self.lock().records.get(&(Arc::from(topic), part)).cloned().unwrap_or_default()
     }
 
-    /// Appends a record as it is, whoever would have written it.
+    /// Appends a record as it is, whoever would have written it; its offset.
+    #[expect(clippy::must_use_candidate, reason = "most only append")]
     pub fn append(&self, record: Outgoing) -> i64 {
         let at = self.clock.now();
         let offset = self.lock().append(record, at);
@@ -73,6 +76,16 @@ impl MemoryLog {
             inner.swallowed.insert(topic.to_owned());
         } else {
             inner.swallowed.remove(topic);
+        }
+    }
+
+    /// Whether records for the topic are not taken, as if the producer's queue were full.
+    pub fn set_full(&self, topic: &str, full: bool) {
+        let mut inner = self.lock();
+        if full {
+            inner.full.insert(topic.to_owned());
+        } else {
+            inner.full.remove(topic);
         }
     }
 
@@ -198,6 +211,9 @@ impl Log for MemoryLog {
 
 impl Producer for MemoryLog {
     fn send(&self, record: Outgoing, receipt: &Receipt) -> Result<(), SendError> {
+        if self.lock().full.contains(&*record.topic) {
+            return Err(SendError::Full(Box::new(record)));
+        }
         if self.lock().swallowed.contains(&*record.topic) {
             return Ok(());
         }

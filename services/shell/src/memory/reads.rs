@@ -1,8 +1,9 @@
 //! What the BFF reads, in memory.
-use super::store::MemoryStore;
+use super::{store::MemoryStore, troubles::troubles};
 use crate::{
-    port::store::{OutcomeRow, RawRows, Reads, StoreError},
+    port::store::{Head, LedgerRow, OutcomeRow, RawRows, Reads, StoreError},
     reads::Select,
+    status::ContextReport,
     view::ViewDefinition,
 };
 use futures::future::{BoxFuture, ready};
@@ -22,14 +23,20 @@ impl Reads for MemoryStore {
         Box::pin(ready(found))
     }
 
-    fn heads<'a>(
-        &'a self,
-        context: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(i32, i64, i64)>, StoreError>> {
+    fn heads<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Vec<Head>, StoreError>> {
         let heads = self.with(context, |it| {
-            Ok(it.ledger.values().map(|it| (it.part, it.incarnation, it.pseq)).collect())
+            let head =
+                |it: &LedgerRow| Head { part: it.part, incarnation: it.incarnation, pseq: it.pseq };
+            Ok(it.ledger.values().map(head).collect())
         });
         Box::pin(ready(heads))
+    }
+
+    fn troubles<'a>(
+        &'a self,
+        context: &'a str,
+    ) -> BoxFuture<'a, Result<ContextReport, StoreError>> {
+        Box::pin(ready(self.with(context, |it| Ok(troubles(it)))))
     }
 
     fn rows<'a>(
@@ -39,7 +46,7 @@ impl Reads for MemoryStore {
         select: &'a Select,
     ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>> {
         let rows = self.with(context, |it| {
-            let mut of = it.views.iter().rev().map(|(of, table)| (of, table));
+            let mut of = it.views.iter().rev();
             let table = of.find(|(of, _)| of.table == view.table && of.hash == view.hash);
             Ok(table.map(|(_, table)| {
                 let all = &table.rows;

@@ -18,13 +18,19 @@ pub struct MemoryStore {
     inner: Arc<Mutex<Inner>>,
     pub(super) changed: Arc<Notify>,
     /// Held while rows that span streams are folded.
-    pub(super) locks: Arc<Mutex<BTreeMap<&'static str, Arc<tokio::sync::Mutex<()>>>>>,
+    pub(super) locks: Arc<Mutex<Locks>>,
 }
+
+/// One for each view whose rows span streams.
+type Locks = BTreeMap<&'static str, Arc<tokio::sync::Mutex<()>>>;
 
 #[derive(Default)]
 struct Inner {
     contexts: BTreeMap<String, Database>,
     away: bool,
+    answers_lost: bool,
+    /// The state of the random source that says how long a call takes; 0: no time at all.
+    slowness: u64,
 }
 
 /// The store of one context.
@@ -60,6 +66,17 @@ impl MemoryStore {
     /// Whether it stops answering.
     pub fn set_away(&self, away: bool) {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).away = away;
+    }
+
+    /// Whether what it is told to do takes effect, and its answers are lost.
+    pub fn set_answers_lost(&self, lost: bool) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).answers_lost = lost;
+    }
+
+    /// From now on calls of the loops take a few turns of the runtime, before and after they take effect, so that
+    /// other tasks come in between (or the caller's end does); which ones, `seed` decides.
+    pub fn set_slow(&self, seed: u64) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).slowness = seed;
     }
 
     /// All events of a context, in order of partition and `pseq`.
@@ -100,6 +117,12 @@ impl MemoryStore {
         })
     }
 
+    /// The snapshots of a context.
+    #[must_use]
+    pub fn snapshots(&self, context: &str) -> Vec<SnapshotRow> {
+        self.read(context, |it| it.snapshots.values().cloned().collect())
+    }
+
     /// The rows of every generation of a view.
     #[must_use]
     pub fn rows(&self, context: &str, table: &str) -> Vec<serde_json::Value> {
@@ -121,6 +144,36 @@ impl MemoryStore {
     fn read<T>(&self, context: &str, read: impl FnOnce(&Database) -> T) -> T {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         read(inner.contexts.entry(context.to_owned()).or_default())
+    }
+
+    /// One transaction of a loop, which takes as long as it takes.
+    pub(super) async fn call<T, E: From<StoreError>>(
+        &self,
+        context: &str,
+        act: impl FnOnce(&mut Database) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.dawdle().await;
+        let result = self.with(context, act);
+        self.dawdle().await;
+        if result.is_ok() && self.inner.lock().unwrap_or_else(PoisonError::into_inner).answers_lost
+        {
+            return Err(StoreError::Away("told to lose its answers".into()).into());
+        }
+        result
+    }
+
+    async fn dawdle(&self) {
+        let turns = {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = &mut inner.slowness;
+            *state ^= *state << 13;
+            *state ^= *state >> 7;
+            *state ^= *state << 17;
+            *state >> 32 & 3
+        };
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// One transaction.

@@ -19,11 +19,11 @@ pub struct MemoryViews {
 }
 
 impl MemoryViews {
-    fn with<T, E: From<StoreError>>(
+    async fn with<T, E: From<StoreError>>(
         &self,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store.with(&self.context, act)
+        self.store.call(&self.context, act).await
     }
 }
 
@@ -38,6 +38,7 @@ impl Views for MemoryViews {
             it.views.entry(of.clone()).or_default().parts = parts;
             Ok(of)
         })
+        .await
     }
 
     async fn acquire(
@@ -62,6 +63,7 @@ impl Views for MemoryViews {
             };
             Ok(parts.iter().map(take).collect())
         })
+        .await
     }
 
     async fn parked(
@@ -75,6 +77,7 @@ impl Views for MemoryViews {
                 table.parked.iter().filter(|it| parts.contains(&(it.topic.clone(), it.part)));
             Ok(mine.map(|it| (it.topic.clone(), it.part, it.stream, it.reason.clone())).collect())
         })
+        .await
     }
 
     async fn load(
@@ -96,6 +99,7 @@ impl Views for MemoryViews {
             let row = |key: &String| Some((key.clone(), table.rows.get(key)?.clone()));
             Ok(keys.iter().filter_map(row).collect())
         })
+        .await
     }
 
     async fn write(
@@ -132,6 +136,7 @@ impl Views for MemoryViews {
             table.parked.extend(batch.parked.iter().cloned());
             Ok(())
         });
+        let written = written.await;
         self.lock = None;
         self.store.changed.notify_waiters();
         written

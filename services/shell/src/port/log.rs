@@ -99,6 +99,9 @@ pub trait Consumer {
     fn unsubscribe(&mut self);
 
     /// Joins the group again.
+    ///
+    /// # Errors
+    /// If the settings are refused.
     fn subscribe(&mut self) -> Result<(), LogError>;
 
     /// Tells the group how far we are, waits until it knows, and leaves.

@@ -1,7 +1,8 @@
-//! The store: what a context has decided (the ledger), what it shows (the views), and how both are read.
-use crate::{reads::Select, view::ViewDefinition};
+//! The store: what a context has decided (the ledger), what it shows (the views), and how both are [read](Reads).
+pub use super::reads::{Head, RawRows, Reads};
+
+use crate::view::ViewDefinition;
 use chrono::{DateTime, Utc};
-use futures::future::BoxFuture;
 use shared_events::Fingerprint;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -408,45 +409,4 @@ pub trait Views {
 
     /// Gives up the locks of [`load`](Views::load).
     async fn roll_back(&mut self);
-}
-
-/// Rows and how new they are, read in one statement.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RawRows {
-    /// A JSON array of the rows, one more than asked for if there are more.
-    pub rows: String,
-    /// How many rows there are, if asked.
-    pub total: Option<i64>,
-    /// How far the view has come.
-    pub checkpoints: Vec<CheckpointRow>,
-    /// Whether it once had all there was.
-    pub live: bool,
-}
-
-/// What the BFF reads. Shared by many requests at once.
-pub trait Reads: Send + Sync + 'static {
-    /// What became of these commands.
-    fn outcomes<'a>(
-        &'a self,
-        context: &'a str,
-        command_ids: &'a [Uuid],
-    ) -> BoxFuture<'a, Result<Vec<OutcomeRow>, StoreError>>;
-
-    /// (partition, incarnation, pseq) of a context's ledger.
-    fn heads<'a>(
-        &'a self,
-        context: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(i32, i64, i64)>, StoreError>>;
-
-    /// Rows of a view in the context's store, and its checkpoints, of one instant; `None` if there is no such view yet.
-    fn rows<'a>(
-        &'a self,
-        context: &'a str,
-        view: &'a ViewDefinition,
-        select: &'a Select,
-    ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>>;
-
-    /// Resolves when something may have changed in a view of the context since the call. It may never do so
-    /// although something did: look again from time to time (R4).
-    fn changed<'a>(&'a self, context: &'a str) -> BoxFuture<'a, ()>;
 }

@@ -3,11 +3,13 @@ use super::{
     connection::{Postgres, away},
     ledger::outcomes,
     table::{self, Selection},
+    troubles::troubles,
     views::checkpoint,
 };
 use crate::{
-    port::store::{Generation, OutcomeRow, RawRows, Reads, StoreError},
+    port::store::{Generation, Head, OutcomeRow, RawRows, Reads, StoreError},
     reads::{Page, Select},
+    status::ContextReport,
     view::ViewDefinition,
 };
 use futures::future::BoxFuture;
@@ -17,7 +19,7 @@ use sqlx::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, Once, PoisonError},
     time::Duration,
 };
 use tokio::sync::Notify;
@@ -34,6 +36,8 @@ pub struct PostgresReads {
 struct Context {
     pool: PgPool,
     changed: Arc<Notify>,
+    /// Nobody listens before somebody waits.
+    listens: Arc<Once>,
 }
 
 impl PostgresReads {
@@ -53,8 +57,7 @@ impl PostgresReads {
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        let it = Context { pool, changed: Arc::default() };
-        tokio::spawn(listen(it.clone()));
+        let it = Context { pool, changed: Arc::default(), listens: Arc::new(Once::new()) };
         contexts.insert(name.to_owned(), it.clone());
         Ok(it)
     }
@@ -165,14 +168,24 @@ impl Reads for PostgresReads {
         })
     }
 
-    fn heads<'a>(
-        &'a self,
-        context: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(i32, i64, i64)>, StoreError>> {
+    fn heads<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Vec<Head>, StoreError>> {
         Box::pin(async move {
             let Context { pool, .. } = self.context(context)?;
             let query = sqlx::query_as("select part, incarnation, pseq from write.ledger");
-            query.fetch_all(&pool).await.map_err(|error| away(&error))
+            let rows: Vec<(i32, i64, i64)> =
+                query.fetch_all(&pool).await.map_err(|error| away(&error))?;
+            let head = |(part, incarnation, pseq)| Head { part, incarnation, pseq };
+            Ok(rows.into_iter().map(head).collect())
+        })
+    }
+
+    fn troubles<'a>(
+        &'a self,
+        context: &'a str,
+    ) -> BoxFuture<'a, Result<ContextReport, StoreError>> {
+        Box::pin(async move {
+            let Context { pool, .. } = self.context(context)?;
+            troubles(&pool).await.map_err(|error| away(&error))
         })
     }
 
@@ -187,10 +200,11 @@ impl Reads for PostgresReads {
 
     fn changed<'a>(&'a self, context: &'a str) -> BoxFuture<'a, ()> {
         match self.context(context) {
-            Ok(it) => Box::pin(async move {
-                // Enabled by the first poll only: the caller looks again from time to time anyway.
-                it.changed.notified().await;
-            }),
+            // Made here and not when it is polled: it resolves for every change from now on.
+            Ok(it) => {
+                it.listens.call_once(|| drop(tokio::spawn(listen(it.clone()))));
+                Box::pin(it.changed.notified_owned())
+            }
             Err(_) => Box::pin(std::future::pending()),
         }
     }

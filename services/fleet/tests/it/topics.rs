@@ -1,0 +1,101 @@
+//! What stands in the topics, and writing to them past the fleet.
+#![expect(clippy::unwrap_used, reason = "only tests call this")]
+use crate::{fleet::Fleet, server::until_some};
+use shared_events::{
+    Message,
+    frame::frame,
+    headers::{CommandHeaders, EventHeaders},
+};
+use shell::{
+    Shell,
+    ids,
+    partition::partition_of,
+    port::log::{Consumer as _, Deliveries, Log as _, Outgoing, Producer as _, Record},
+};
+use std::{sync::Arc, time::Duration};
+use uuid::Uuid;
+
+pub(crate) const PARTITIONS: i32 = 3;
+
+/// All records of a topic, until there are at least so many in each partition.
+pub(crate) async fn records(fleet: &Fleet, topic: &str) -> Vec<Record> {
+    let kafka = fleet.shell().kafka;
+    let group = format!("{topic}.audit.{}", ids::new_id());
+    let mut consumer = kafka.consumer(&group, &[topic.to_owned()]).unwrap();
+    let mut left = 0;
+    for part in 0..PARTITIONS {
+        let (low, high) = consumer.ends(topic, part).await.unwrap();
+        left += high - low;
+    }
+    let mut records = Vec::new();
+    while i64::try_from(records.len()).unwrap() < left {
+        let polled = consumer.poll(1000, Duration::from_secs(20)).await.unwrap();
+        let moved = !consumer.moves().is_empty();
+        assert!(moved || !polled.is_empty(), "{topic} holds {left} records, {} came", records.len());
+        records.extend(polled);
+    }
+    records.sort_by_key(|it| (it.part, it.offset));
+    records
+}
+
+/// The events of a topic as a consumer sees them: each once, in order (by `pseq`).
+pub(crate) async fn events(fleet: &Fleet) -> Vec<(i32, EventHeaders)> {
+    let mut events: Vec<(i32, EventHeaders)> = Vec::new();
+    for record in records(fleet, &fleet.names().events("customers")).await {
+        let headers = EventHeaders::read(&record.headers).unwrap();
+        let last = events.last().filter(|(part, _)| *part == record.part);
+        let last = last.map_or(0, |(_, it)| it.pseq);
+        assert!(headers.pseq <= last + 1, "{}/{}: {} after {last}", record.topic, record.part, headers.pseq);
+        if headers.pseq > last {
+            events.push((record.part, headers));
+        }
+    }
+    events
+}
+
+/// Writes records, and waits until they are there.
+pub(crate) async fn write(shell: &Shell, records: Vec<Outgoing>) {
+    let producer = shell.kafka.producer().unwrap();
+    let receipt = Deliveries::receipt();
+    for record in records {
+        receipt.sent();
+        producer.send(record, &receipt).unwrap();
+    }
+    until_some("the records are there", async || receipt.is_done().then_some(())).await;
+    assert!(!receipt.has_failed());
+}
+
+/// A record of a command, as the BFF writes it.
+pub(crate) async fn command<M: Message>(
+    fleet: &Fleet,
+    shell: &Shell,
+    id: Uuid,
+    stream: Uuid,
+    command: &M,
+) -> Outgoing {
+    let record = command.record();
+    let topic = "customers.commands";
+    let schema = shell.codec.id(topic, record.name(), record.fingerprint(), record.json()).await;
+    let mut datum = Vec::new();
+    command.encode(&mut datum).unwrap();
+    let headers = CommandHeaders {
+        id,
+        record: record.name().to_owned(),
+        source: "test".to_owned(),
+        time: shell.clock.now(),
+        fingerprint: record.fingerprint(),
+        correlation: id,
+        causation: None,
+        traceparent: None,
+        actor: None,
+        expected_version: None,
+        reply_to: None,
+    };
+    Outgoing {
+        topic: Arc::clone(&fleet.names().commands("customers")),
+        part: partition_of(stream, PARTITIONS),
+        key: stream.to_string().into_bytes(),
+        headers: headers.write(),
+        payload: frame(schema.unwrap(), &datum),
+    }
+}

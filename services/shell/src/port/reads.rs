@@ -1,0 +1,60 @@
+//! How others read a context's store: the BFF, and those who watch the process.
+use super::store::{CheckpointRow, OutcomeRow, StoreError};
+use crate::{reads::Select, status::ContextReport, view::ViewDefinition};
+use futures::future::BoxFuture;
+use uuid::Uuid;
+
+/// Rows and how new they are, read in one statement.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawRows {
+    /// A JSON array of the rows, one more than asked for if there are more.
+    pub rows: String,
+    /// How many rows there are, if asked.
+    pub total: Option<i64>,
+    /// How far the view has come.
+    pub checkpoints: Vec<CheckpointRow>,
+    /// Whether it once had all there was.
+    pub live: bool,
+}
+
+/// How far a partition of a ledger is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The partition.
+    pub part: i32,
+    /// Which life of the write side this is.
+    pub incarnation: i64,
+    /// The number of events decided.
+    pub pseq: i64,
+}
+
+/// What the BFF reads. Shared by many requests at once.
+pub trait Reads: Send + Sync + 'static {
+    /// What became of these commands.
+    fn outcomes<'a>(
+        &'a self,
+        context: &'a str,
+        command_ids: &'a [Uuid],
+    ) -> BoxFuture<'a, Result<Vec<OutcomeRow>, StoreError>>;
+
+    /// How far every partition of a context's ledger is.
+    fn heads<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Vec<Head>, StoreError>>;
+
+    /// What the context keeps aside: dead letters by code, parked events by view.
+    fn troubles<'a>(
+        &'a self,
+        context: &'a str,
+    ) -> BoxFuture<'a, Result<ContextReport, StoreError>>;
+
+    /// Rows of a view in the context's store, and its checkpoints, of one instant; `None` if there is no such view yet.
+    fn rows<'a>(
+        &'a self,
+        context: &'a str,
+        view: &'a ViewDefinition,
+        select: &'a Select,
+    ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>>;
+
+    /// Resolves when something may have changed in a view of the context since the call. It may never do so
+    /// although something did: look again from time to time (R4).
+    fn changed<'a>(&'a self, context: &'a str) -> BoxFuture<'a, ()>;
+}

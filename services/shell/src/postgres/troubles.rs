@@ -1,0 +1,33 @@
+//! What a context keeps aside, counted.
+use crate::status::{ContextReport, DeadLetters, ParkedEvents};
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+/// Dead letters by code, and the parked events of the newest generation of each view.
+pub(super) async fn troubles(pool: &PgPool) -> Result<ContextReport, sqlx::Error> {
+    let letters: Vec<(String, i64, DateTime<Utc>, String)> = sqlx::query_as(
+        "select code, count(*), max(at), min(reason)
+         from write.dead_letter group by code order by code",
+    )
+    .fetch_all(pool)
+    .await?;
+    // What waits in older generations is nobody's business any more.
+    let parked: Vec<(String, i64, i64, String)> = sqlx::query_as(
+        "select view, count(*), count(distinct stream), min(reason)
+         from read.parked_event
+         join (
+             select distinct on (view) view, hash, generation
+             from read.generation order by view, made_at desc, generation desc
+         ) newest using (view, hash, generation)
+         group by view order by view",
+    )
+    .fetch_all(pool)
+    .await?;
+    let letter = |(code, count, latest, reason)| DeadLetters { code, count, latest, reason };
+    let event = |(view, events, streams, reason)| ParkedEvents { view, events, streams, reason };
+    Ok(ContextReport {
+        dead_letters: letters.into_iter().map(letter).collect(),
+        parked: parked.into_iter().map(event).collect(),
+        error: None,
+    })
+}

@@ -2,6 +2,8 @@
 mod console;
 mod fetch;
 mod migrate;
+mod mistakes;
+pub mod options;
 mod reset;
 mod run;
 mod schema;
@@ -17,29 +19,35 @@ use std::{path::PathBuf, process::ExitCode};
 ///
 /// `flotilla up` starts all of it. Nothing needs Docker, and nothing is left behind when it stops.
 #[derive(Debug, Parser)]
-#[command(name = "flotilla", disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(name = "flotilla", version, arg_required_else_help = true, after_help = FIRST_STEPS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+const FIRST_STEPS: &str = "\
+First steps:
+  flotilla up                    everything, until Ctrl-C; then open the GraphiQL page that it names
+  flotilla status --wait --json  for scripts: waits until it is ready, says where everything is
+  flotilla reset                 forget all data";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start Kafka, the schema registry, Postgres and every service; Ctrl-C stops them
     Up(up::Options),
-    /// Fetch what `up` needs, and stop
+    /// Fetch what `up` needs, without starting anything
     Fetch(fetch::Options),
     /// Delete the data of a fleet that is not running
     Reset(reset::Options),
-    /// Show what is up, where, and how far it is
+    /// Show what is up, where, how far it is, and what to do where it makes no progress
     Status(status::Options),
     /// List the services
     Services(services::Options),
     /// Run some of the services against servers that are already there
-    Run(run::Options),
+    Run(Box<run::Options>),
     /// Print, check and register the schemas of all messages
     Schema(schema::Options),
-    /// Create or verify the databases and topics, then stop
+    /// Create or verify databases, schemas and topics on servers of your own
     Migrate(migrate::Options),
 }
 
@@ -54,7 +62,7 @@ struct DataFolder {
 /// Runs the command that the arguments of this process name.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| mistakes::explain(error).exit());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -68,7 +76,7 @@ pub fn main() -> ExitCode {
             Command::Reset(options) => reset::run(&options),
             Command::Status(options) => status::run(options).await,
             Command::Services(options) => Ok(services::run(&options)),
-            Command::Run(options) => run::run(options).await,
+            Command::Run(options) => run::run(*options).await,
             Command::Schema(options) => schema::run(options).await,
             Command::Migrate(options) => migrate::run(options).await,
         }

@@ -7,7 +7,7 @@ mod replies;
 pub use crate::reads::{Page, ReadError, Rows, Select};
 pub use command::Client;
 pub(crate) use command::{Inner, Settings};
-pub(crate) use replies::follow_replies;
+pub(crate) use replies::{follow_replies, look_up_late_replies};
 
 use crate::position::Position;
 use serde_json::Value;

@@ -7,7 +7,12 @@ use std::{fmt, net::SocketAddr, str::FromStr};
 #[group(skip)]
 pub struct Config {
     /// Kafka's addresses, separated by commas.
-    #[arg(long, env = "KAFKA_BROKERS", value_name = "HOST:PORT", default_value = "127.0.0.1:19092")]
+    #[arg(
+        long,
+        env = "KAFKA_BROKERS",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:19092"
+    )]
     pub kafka_brokers: Addresses,
 
     /// The schema registry (Confluent's API).

@@ -11,7 +11,7 @@ mod store;
 mod troubles;
 mod views;
 
-pub use fleet::{Fleet, FleetOptions};
+pub use fleet::{Fleet, FleetOptions, Running};
 pub use log::MemoryLog;
 pub use registry::MemoryRegistry;
 pub use store::MemoryStore;

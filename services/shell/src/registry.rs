@@ -45,13 +45,21 @@ impl HttpRegistry {
         let level = kind.rule().to_string();
         let url = format!("{}/config/{subject}", self.url);
         let body = serde_json::json!({ "compatibility": level });
-        let answer = self.http.put(url).json(&body).send().await;
-        let answer = answer.map_err(|error| RegistryError::Away(error.to_string()))?;
-        if answer.status().is_success() {
-            return Ok(());
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let answer = self.http.put(&url).json(&body).send().await;
+            let answer = answer.map_err(|error| RegistryError::Away(error.to_string()))?;
+            if answer.status().is_success() {
+                return Ok(());
+            }
+            // Another process is setting the same rule at the same time.
+            if answer.status() == reqwest::StatusCode::CONFLICT && attempts < CONFLICTS_MAX {
+                continue;
+            }
+            let reason = format!("HTTP {}", answer.status());
+            return Err(RegistryError::Refused { subject: subject.to_owned(), reason });
         }
-        let reason = format!("HTTP {}", answer.status());
-        Err(RegistryError::Refused { subject: subject.to_owned(), reason })
     }
 
     /// Whether the registry answers.
@@ -111,3 +119,4 @@ fn reason(error: &SRCError) -> String {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+const CONFLICTS_MAX: u32 = 10;

@@ -208,10 +208,9 @@ impl Parts for Loops {
         let thread = std::thread::Builder::new().name(V::TABLE.to_owned());
         let shutdown = self.shell.shutdown.clone();
         let thread = thread.spawn(move || {
-            let result = service.run(shell);
-            // One that ends early takes the process with it.
-            shutdown.cancel();
-            result
+            // One that ends early, or panics, takes the process with it.
+            let _stop = shutdown.drop_guard();
+            service.run(shell)
         });
         self.threads.push(thread.context("cannot start a thread"));
         self

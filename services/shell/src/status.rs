@@ -153,12 +153,14 @@ impl Status {
     pub fn not_ready(&self) -> BTreeMap<String, String> {
         let all = self.lock();
         let reports = |expected: &str| {
-            let is_part = |it: &str| it.strip_prefix(expected).is_some_and(|it| it.starts_with('/'));
+            let is_part =
+                |it: &str| it.strip_prefix(expected).is_some_and(|it| it.starts_with('/'));
             all.services.keys().any(|it| it == expected || is_part(it))
         };
         let silent = all.expected.iter().filter(|it| !reports(it));
         let silent = silent.map(|it| (it.clone(), "is starting, or waits for Kafka".to_owned()));
-        let told = all.services.iter().filter_map(|(name, it)| Some((name.clone(), it.not_ready()?)));
+        let told =
+            all.services.iter().filter_map(|(name, it)| Some((name.clone(), it.not_ready()?)));
         silent.chain(told).collect()
     }
 

@@ -36,7 +36,9 @@ impl ViewDefinition {
             table: V::TABLE,
             key: V::KEY,
             columns,
-            spans_streams: V::SPANS_STREAMS,
+            // Rows that follow two topics have two owners as well (protocol.md V3).
+            spans_streams: V::SPANS_STREAMS
+                || families.0.iter().any(|it| it.topic != families.0[0].topic),
             follows: families.0,
             hash,
         }

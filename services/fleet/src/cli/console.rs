@@ -37,12 +37,41 @@ pub(super) fn ask(question: &str) -> Option<String> {
     Some(answer.trim().to_owned())
 }
 
-/// Two columns.
+/// Two columns without a header.
 pub(super) fn table(rows: &[(&str, String)]) {
+    line(pairs(rows).trim_end());
+}
+
+/// The text of two columns without a header.
+pub(super) fn pairs(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    for (name, value) in rows {
-        line(&format!("  {name:width$}  {value}"));
-    }
+    let one = |(name, value): &(&str, String)| format!("  {name:width$}  {value}");
+    rows.iter().map(one).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// The text of a table; columns of numbers stand to the right.
+pub(super) fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
+    let is_number = |it: &String| {
+        it.is_empty() || it.starts_with(|it: char| it.is_ascii_digit() || it == '?' || it == '-')
+    };
+    let shape: Vec<(usize, bool)> = header
+        .iter()
+        .enumerate()
+        .map(|(column, name)| {
+            let width = cells(column).map(|it| it.chars().count()).max().unwrap_or_default();
+            (width.max(name.chars().count()), cells(column).all(is_number))
+        })
+        .collect();
+    let one = |row: &[&str]| {
+        let cells = row.iter().zip(&shape).map(|(cell, (width, is_right))| match is_right {
+            true => format!("  {cell:>width$}"),
+            false => format!("  {cell:width$}"),
+        });
+        cells.collect::<String>().trim_end().to_owned() + "\n"
+    };
+    let rows = rows.iter().map(|row| one(&row.iter().map(String::as_str).collect::<Vec<_>>()));
+    one(header) + &rows.collect::<String>()
 }
 
 /// Progress as lines; details of a long step replace each other on a terminal, and are rare elsewhere.

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 
 /// The options of `run`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Without options it finds the servers of a `flotilla up` with fixed ports. \
+    `flotilla migrate` prepares servers of your own."
+)]
 pub(super) struct Options {
     /// Names, as `flotilla services` lists them
     #[arg(required = true, value_name = "SERVICE")]

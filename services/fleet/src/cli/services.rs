@@ -10,7 +10,8 @@ pub(super) struct Options {}
 /// Lists the services by name.
 pub(super) fn run(_options: &Options) -> ExitCode {
     let all = services::all(bff::Config::default());
-    let rows: Vec<(&str, String)> = all.iter().map(|it| (it.name(), it.about().to_owned())).collect();
+    let rows: Vec<(&str, String)> =
+        all.iter().map(|it| (it.name(), it.about().to_owned())).collect();
     console::table(&rows);
     ExitCode::SUCCESS
 }

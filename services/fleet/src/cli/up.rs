@@ -25,13 +25,17 @@ const HTTP: &str = "127.0.0.1:8080";
 
 /// The options of `up`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "What tunes the services is taken from the environment, by the names that `flotilla run --help` shows: \
+    FLOTILLA_PARTITIONS=3 flotilla up"
+)]
 pub(super) struct Options {
     #[command(flatten)]
     folder: DataFolder,
-    /// Where to serve GraphQL, its page and the health of the fleet [default: 127.0.0.1:8080, or a free port with --ports auto]
+    /// Where to serve GraphQL, its page and the health of the fleet; without it 127.0.0.1:8080, or with --ports auto a free port
     #[arg(long, env = "FLOTILLA_HTTP", value_name = "HOST:PORT")]
     http: Option<String>,
-    /// Whether the servers listen on fixed ports, or on free ones that are remembered in the data folder
+    /// Fixed ports for the servers, or free ones that are remembered in the data folder
     #[arg(long, env = "FLOTILLA_PORTS", value_name = "WHICH", default_value = "fixed")]
     ports: PortsOption,
     /// Use this Kafka instead of starting one
@@ -111,6 +115,17 @@ async fn serve(
         http,
         web: stack.kit().map(crate::stack::Kit::web),
     };
+    let description = Description {
+        pid: std::process::id(),
+        http: format!("http://{http}"),
+        kafka: fleet.addresses.kafka_brokers.clone(),
+        registry: fleet.addresses.schema_registry_url.clone(),
+        postgres: without_password(&fleet.addresses.database_url),
+        data: stack.data().to_owned(),
+        logs: stack.logs(),
+    };
+    // From here on `flotilla status` can ask what is not ready, and why.
+    description.publish()?;
     let (ready, mut is_ready) = oneshot::channel();
     let shutdown = CancellationToken::new();
     let _also_on_error = shutdown.clone().drop_guard();
@@ -131,7 +146,7 @@ async fn serve(
             ready = &mut is_ready, if !told => {
                 told = true;
                 if ready.is_ok() {
-                    tell(stack, http, external, watch)?;
+                    tell(&description, external, watch);
                 }
             }
             error = stack.exited() => break Err(anyhow::Error::new(error)),
@@ -153,25 +168,9 @@ async fn serve(
     outcome
 }
 
-/// Says what runs where, to people and to scripts.
-fn tell(
-    stack: &Stack,
-    http: SocketAddr,
-    external: &External,
-    watch: &Stopwatch,
-) -> anyhow::Result<()> {
-    let addresses = stack.addresses();
-    let base = format!("http://{http}");
-    let description = Description {
-        pid: std::process::id(),
-        http: base.clone(),
-        kafka: addresses.kafka_brokers.clone(),
-        registry: addresses.schema_registry_url.clone(),
-        postgres: without_password(&addresses.database_url),
-        data: stack.data().to_owned(),
-        logs: stack.logs(),
-    };
-    description.publish()?;
+/// Says what runs where.
+fn tell(it: &Description, external: &External, watch: &Stopwatch) {
+    let base = &it.http;
     let whose = |given: &Option<String>| if given.is_some() { "  (yours)" } else { "" };
     console::line(&format!("\nThe fleet is up, after {:.1} s.\n", watch.took().as_secs_f64()));
     console::table(&[
@@ -179,14 +178,13 @@ fn tell(
         ("GraphiQL", format!("{base}/")),
         ("health", format!("{base}/ready   {base}/live")),
         ("metrics", format!("{base}/metrics")),
-        ("Kafka", description.kafka + whose(&external.kafka)),
-        ("schema registry", description.registry + whose(&external.registry)),
-        ("Postgres", description.postgres + whose(&external.postgres)),
-        ("data folder", shown(&description.data)),
-        ("logs", shown(&description.logs)),
+        ("Kafka", it.kafka.clone() + whose(&external.kafka)),
+        ("schema registry", it.registry.clone() + whose(&external.registry)),
+        ("Postgres", it.postgres.clone() + whose(&external.postgres)),
+        ("data folder", shown(&it.data)),
+        ("logs", shown(&it.logs)),
     ]);
     console::line("\nCtrl-C stops it; the data stays until `flotilla reset`.");
-    Ok(())
 }
 
 fn shown(path: &Path) -> String {

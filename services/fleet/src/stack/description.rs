@@ -28,7 +28,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// Says that the fleet is ready. The file appears complete or not at all.
+    /// Says where everything is; whether it is ready, its `/ready` tells. The file appears complete or not at all.
     ///
     /// # Errors
     /// It cannot be written.
@@ -53,13 +53,13 @@ impl Description {
 pub enum Discovery {
     /// No process uses the folder.
     Stopped,
-    /// A process uses the folder, but is starting or stopping.
-    NotReady {
+    /// A process uses the folder, but its services do not run yet, or not any more.
+    Between {
         /// The process, if it says so.
         pid: Option<u32>,
     },
-    /// It is ready.
-    Ready(Description),
+    /// Its services run, or are just being started.
+    Known(Description),
 }
 
 /// Looks whether a fleet runs in a data folder. Does not trust a file that a killed fleet has left.
@@ -68,7 +68,7 @@ pub fn discover(data: &Path) -> Discovery {
     let Some(folder::Holder { pid }) = folder::in_use(data) else { return Discovery::Stopped };
     let read = || serde_json::from_slice::<Description>(&fs::read(data.join(FILE)).ok()?).ok();
     match read() {
-        Some(description) if Some(description.pid) == pid => Discovery::Ready(description),
-        _ => Discovery::NotReady { pid },
+        Some(description) if Some(description.pid) == pid => Discovery::Known(description),
+        _ => Discovery::Between { pid },
     }
 }

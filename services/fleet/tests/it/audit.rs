@@ -49,7 +49,8 @@ fn ledger(fleet: &Fleet) -> Vec<Event> {
         from write.event",
     );
     let rows: Vec<(i32, i64, Uuid, i64, Uuid)> = serde_json::from_value(rows).unwrap();
-    let event = |(part, pseq, stream, version, causation)| Event { part, pseq, stream, version, causation };
+    let event =
+        |(part, pseq, stream, version, causation)| Event { part, pseq, stream, version, causation };
     rows.into_iter().map(event).collect()
 }
 

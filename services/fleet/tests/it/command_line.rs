@@ -1,5 +1,9 @@
 //! The `flotilla` program as a person or a script uses it.
-use crate::servers::{Folder, one_after_another, servers_in, until};
+use crate::{
+    server::Server,
+    servers::{Folder, one_after_another, servers_in, until},
+};
+use ::fleet::stack::Stopwatch;
 use serde_json::Value;
 use std::{
     fs,
@@ -17,9 +21,20 @@ fn flotilla(folder: &Folder, arguments: &[&str]) -> Command {
     command
 }
 
+/// A fleet that is killed if the test fails.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[expect(clippy::unwrap_used, reason = "only tests call this")]
-fn up(folder: &Folder) -> (Child, Value) {
+fn up(folder: &Folder) -> (Up, Value) {
     let up = flotilla(folder, &["up"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let up = Up(up);
     let status = flotilla(folder, &["status", "--wait", "60", "--json"]).output().unwrap();
     (up, serde_json::from_slice(&status.stdout).unwrap())
 }
@@ -28,31 +43,60 @@ fn said(out: &Output) -> String {
     String::from_utf8_lossy(&out.stderr).into_owned()
 }
 
+#[expect(clippy::unwrap_used, reason = "only tests call this")]
+fn interrupt(mut up: Up) {
+    Command::new("kill").args(["-INT", &up.0.id().to_string()]).status().unwrap();
+    assert!(up.0.wait().unwrap().success());
+}
+
+#[expect(clippy::unwrap_used, reason = "only tests call this")]
+fn server(status: &Value) -> Server {
+    let address = status["http"].as_str().unwrap().strip_prefix("http://").unwrap();
+    Server::new(address.parse().unwrap(), None)
+}
+
+/// How many customers there are.
+async fn customers(status: &Value) -> Value {
+    let shown = server(status).ask("{ customers { totalCount } }").await;
+    shown.body["data"]["customers"]["totalCount"].clone()
+}
+
 #[tokio::test]
 #[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
-async fn a_killed_fleet_leaves_no_orphan_and_the_next_one_stops_in_order() {
+async fn data_outlives_a_fleet_however_it_ends_and_no_server_does() {
     let _turn = one_after_another();
     let folder = Folder::new("killed");
-    let (mut child, status) = up(&folder);
+    let watch = Stopwatch::start();
+    let (fleet, status) = up(&folder);
+    server(&status).invite("ada@example.com").await;
+    eprintln!("`flotilla up` in a fresh folder: a mutation is accepted after {:?}", watch.took());
     assert_eq!(status["state"], "ready");
-    assert_eq!(status["pid"], child.id());
+    assert_eq!(status["pid"], fleet.0.id());
     assert!(servers_in(&folder.0).len() > 2);
     let refused = flotilla(&folder, &["reset", "--yes"]).output().unwrap();
-    assert!(said(&refused).contains(&format!("in use by the fleet with pid {}", child.id())));
+    assert!(said(&refused).contains(&format!("in use by the fleet with pid {}", fleet.0.id())));
+    interrupt(fleet);
+    assert_eq!(servers_in(&folder.0), Vec::<String>::new());
+    assert!(!folder.0.join("fleet.json").exists());
 
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let watch = Stopwatch::start();
+    let (fleet, again) = up(&folder);
+    assert_eq!(customers(&again).await, 1);
+    server(&again).invite("bob@example.com").await;
+    eprintln!("`flotilla up` again: a mutation is accepted after {:?}", watch.took());
+    drop(fleet);
     until("the servers die with the fleet", || servers_in(&folder.0).is_empty()).await;
     let stopped = flotilla(&folder, &["status", "--json"]).output().unwrap();
     assert!(!stopped.status.success());
     assert_eq!(serde_json::from_slice::<Value>(&stopped.stdout).unwrap()["state"], "stopped");
 
-    let (mut child, again) = up(&folder);
+    let watch = Stopwatch::start();
+    let (fleet, again) = up(&folder);
     assert_eq!(again["kafka"], status["kafka"]);
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(child.wait().unwrap().success());
-    assert_eq!(servers_in(&folder.0), Vec::<String>::new());
-    assert!(!folder.0.join("fleet.json").exists());
+    assert_eq!(customers(&again).await, 2);
+    server(&again).invite("cyd@example.com").await;
+    eprintln!("`flotilla up` after kill -9: a mutation is accepted after {:?}", watch.took());
+    interrupt(fleet);
 
     let asked = flotilla(&folder, &["reset"]).output().unwrap();
     assert!(said(&asked).contains("reset --yes"), "{}", said(&asked));

@@ -1,4 +1,5 @@
 //! The development stack, the command line, and the whole fleet, on real servers.
+mod architecture;
 mod audit;
 #[path = "../../../bff/tests/it/client.rs"]
 mod client;
@@ -11,6 +12,7 @@ mod handlers;
 mod instances;
 mod load;
 mod mutations;
+mod options;
 mod outages;
 mod process;
 mod records;

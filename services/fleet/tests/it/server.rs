@@ -46,7 +46,8 @@ impl Server {
     pub(crate) async fn parts(&self) -> usize {
         let Ok(response) = self.request(Method::GET, "/status").send().await else { return 0 };
         let status: Value = response.json().await.unwrap_or_default();
-        status["customers-handler"]["parts"].as_object().map_or(0, serde_json::Map::len)
+        let parts = &status["services"]["customers-handler"]["partitions"];
+        parts.as_array().map_or(0, Vec::len)
     }
 }
 

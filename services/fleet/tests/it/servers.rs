@@ -117,7 +117,8 @@ pub(crate) fn sql(addresses: &Addresses, statement: &str) -> String {
 
 /// Asks another database of the same server.
 pub(crate) fn sql_of(addresses: &Addresses, database: &str, statement: &str) -> String {
-    let (server, options) = addresses.database_url.split_once('?').unwrap_or((&addresses.database_url, ""));
+    let (server, options) =
+        addresses.database_url.split_once('?').unwrap_or((&addresses.database_url, ""));
     let host = server.split_once("://").unwrap().1.split('/').next().unwrap();
     ask(&format!("postgres://{host}/{database}?{options}"), statement)
 }

@@ -84,8 +84,11 @@ pub(crate) fn key_of<V: View>(
     fold: &dyn Fold<V>,
     happened: &Happened,
 ) -> Result<Option<String>, String> {
-    catch_unwind(AssertUnwindSafe(|| fold.key(happened).map(|it| it.to_string())))
-        .map_err(|_| "finding the row of the event panicked".to_owned())
+    let key = catch_unwind(AssertUnwindSafe(|| fold.key(happened).map(|it| it.to_string())));
+    match key.map_err(|_| "finding the row of the event panicked".to_owned())? {
+        Some(key) if key.contains('\0') => Err("the key of its row has a character U+0000".into()),
+        key => Ok(key),
+    }
 }
 
 /// The row after the event, unless the fold panics.

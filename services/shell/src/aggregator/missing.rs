@@ -62,7 +62,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         Ok(())
     }
 
-    async fn ask(&self, place: &Place, from_pseq: i64) {
+    async fn ask(&mut self, place: &Place, from_pseq: i64) {
         let Some(source) = self.sources.iter().find(|it| it.family.topic == place.0) else {
             return;
         };
@@ -95,9 +95,13 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             headers: headers.write(),
             payload: frame::frame(id, &datum),
         };
+        if self.producer.is_none() {
+            self.producer = self.log.producer().ok();
+        }
+        let Some(producer) = &self.producer else { return };
         let receipt = Deliveries::receipt();
         receipt.sent();
-        if let Err(error) = self.producer.send(record, &receipt) {
+        if let Err(error) = producer.send(record, &receipt) {
             tracing::warn!(%error, "could not ask the handler; asking again soon");
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     codec::Codec,
     port::{
         World,
-        log::{Consumer as _, Log, LogError, Move},
+        log::{Consumer as _, Log, LogError, Move, Record},
         store::{CheckpointMove, Generation, Store, StoreError, ViewBatch, Views as _},
     },
     status::{PartStatus, Reporter},
@@ -46,7 +46,9 @@ pub(crate) struct Aggregator<V: View, L: Log, S: Store> {
     pub(super) generation: Generation,
     pub(super) sources: Vec<Source<V>>,
     pub(super) consumer: L::Consumer,
-    pub(super) producer: L::Producer,
+    pub(super) log: L,
+    /// Made when the handler is asked for the first time, which is rare.
+    pub(super) producer: Option<L::Producer>,
     pub(super) store: S::Views,
     pub(super) codec: Codec,
     pub(super) clock: Clock,
@@ -86,7 +88,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     ) -> Result<Option<Self>, LogError> {
         let World { log, store, codec, clock } = world;
         let mut views = store.views(view.context);
-        let parts = view.follows.len() * usize::try_from(settings.partitions).unwrap_or_default();
+        let topics: BTreeSet<&str> = view.follows.iter().map(|it| it.topic).collect();
+        let parts = topics.len() * usize::try_from(settings.partitions).unwrap_or_default();
         let mut attempts = 0;
         let generation = loop {
             match views.prepare(&view, parts).await {
@@ -116,7 +119,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         Ok(Some(Self {
             sources: Source::all(),
             consumer: log.consumer(&group, &topics)?,
-            producer: log.producer()?,
+            log,
+            producer: None,
             store: views,
             codec,
             assigned: BTreeSet::new(),
@@ -141,7 +145,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         while !shutdown.is_cancelled() {
             match self.turn(&shutdown).await {
                 Ok(()) => {
-                    if self.attempts > 0 && !self.parts.is_empty() {
+                    if self.attempts > 0 && self.retry.is_empty() {
                         self.attempts = 0;
                         self.report.trouble(None);
                     }
@@ -162,7 +166,10 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             () = shutdown.cancelled() => return Ok(()),
             records = self.consumer.poll(self.settings.batch_max, wait) => records?,
         };
-        self.follow().await?;
+        let sought = self.follow().await?;
+        // What was in hand before the seek is handed out again after it, in order.
+        let is_sought = |it: &Record| sought.contains(&(self.logical(&it.topic), it.part));
+        let records: Vec<Record> = records.into_iter().filter(|it| !is_sought(it)).collect();
         if !records.is_empty() {
             self.process(records).await?;
         }
@@ -198,7 +205,9 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         }
     }
 
-    async fn follow(&mut self) -> Result<(), Trouble> {
+    /// Does what the group decided since the last batch. Returns the places that are read again from their
+    /// checkpoints.
+    async fn follow(&mut self) -> Result<Vec<Place>, Trouble> {
         for it in self.consumer.moves() {
             // Rows of other partitions may be among those cached: all of them are cheap to load again.
             self.rows.clear();
@@ -230,14 +239,16 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let now = self.clock.elapsed();
         let due: Vec<Place> =
             self.retry.iter().filter(|(_, at)| **at <= now).map(|(it, _)| it.clone()).collect();
-        if !due.is_empty() && !self.consumer.is_assignment_lost() {
-            self.acquire(&due, true).await?;
+        if due.is_empty() || self.consumer.is_assignment_lost() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        self.acquire(&due, true).await?;
+        Ok(due)
     }
 
     async fn acquire(&mut self, places: &[Place], seek: bool) -> Result<(), Trouble> {
         let mut rows = self.store.acquire(&self.generation, places).await?;
+        self.parked.retain(|(place, _), _| !places.contains(place));
         for (topic, part, stream, reason) in self.store.parked(&self.generation, places).await? {
             self.parked.insert(((topic, part), stream), reason);
         }
@@ -245,7 +256,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         for row in &mut rows {
             let topic = self.topic(&row.topic);
             let (low, high) = self.consumer.ends(&topic, row.part).await?;
-            if seek {
+            // The group's offset may be ahead of a checkpoint that was lost with the last moments of a server.
+            if seek || row.next_offset < high {
                 self.consumer.seek(&topic, row.part, row.next_offset).await?;
             }
             let caught_up = row.caught_up;
@@ -255,7 +267,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                 behind.push(CheckpointMove { from_pseq: row.pseq, to: row.clone() });
             }
             self.retry.remove(&(row.topic.clone(), row.part));
-            self.report_part(&part, None);
+            self.report_part(&part, Some((high - row.next_offset).max(0)));
             self.parts.insert((row.topic.clone(), row.part), part);
         }
         if !behind.is_empty() {
@@ -280,9 +292,10 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         if now >= self.next_check {
             self.next_check = now + CHECK_INTERVAL;
             for (place, part) in &self.parts {
-                if let Ok((_, high)) = self.consumer.ends(&self.topic(&place.0), place.1).await {
-                    self.report_part(part, Some((high - part.row.next_offset).max(0)));
-                }
+                let ends = self.consumer.ends(&self.topic(&place.0), place.1).await;
+                // While no broker answers, each question would take its whole time.
+                let Ok((_, high)) = ends else { break };
+                self.report_part(part, Some((high - part.row.next_offset).max(0)));
             }
         }
     }

@@ -162,9 +162,16 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             it.gap = part.gap;
             it.row.next_offset = part.row.next_offset;
             it.row.caught_up = part.row.caught_up;
-            // An event moves its checkpoint anyway.
-            if caught_up && !events.iter().any(|it| it.place == place) {
-                moved.push(CheckpointMove { from_pseq: it.row.pseq, to: it.row.clone() });
+            // An event moves its checkpoint anyway, past what comes after it.
+            match events.iter_mut().rev().find(|it| it.place == place) {
+                Some(last) => {
+                    last.after.row.next_offset = part.row.next_offset;
+                    last.after.row.caught_up = part.row.caught_up;
+                }
+                None if caught_up => {
+                    moved.push(CheckpointMove { from_pseq: it.row.pseq, to: it.row.clone() });
+                }
+                None => {}
             }
         }
         (events, moved)
@@ -227,7 +234,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             )
             .entered();
             let stream = (it.place.clone(), it.headers.stream);
-            let reason = match (&it.what, park, parked.get(&stream)) {
+            let waits = parked.get(&stream).or_else(|| self.parked.get(&stream));
+            let reason = match (&it.what, park, waits) {
                 (What::Park(reason), _, _) | (_, _, Some(reason)) => Some(reason.clone()),
                 (_, Some(reason), None) => Some(reason.to_owned()),
                 (What::Nothing, None, None) => None,
@@ -364,7 +372,7 @@ fn parked_event<V>(it: &Next<V>, reason: &str) -> ParkedEvent {
         part: it.place.1,
         pseq: it.headers.pseq,
         stream: it.headers.stream,
-        reason: reason.to_owned(),
+        reason: reason.replace('\0', "\u{fffd}"),
         headers: headers_json(&it.record.headers),
         payload: it.record.payload.clone(),
         at: it.headers.time,

@@ -16,6 +16,7 @@ use crate::{
     view::ViewDefinition,
 };
 use functions::Message;
+use lru::LruCache;
 use shared_events::{
     fleet::{Reply, Verdict},
     frame,
@@ -23,6 +24,7 @@ use shared_events::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
+    num::NonZeroUsize,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -60,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) views: BTreeMap<&'static str, ViewDefinition>,
     waiting: Mutex<Waiting>,
+    /// Those that were answered PENDING lately: whoever asks must not be told that they are unknown (R5).
+    told_pending: Mutex<LruCache<Uuid, ()>>,
     /// Whether replies can be received.
     is_open: AtomicBool,
 }
@@ -93,6 +97,7 @@ impl Inner {
             clock,
             views,
             waiting: Mutex::default(),
+            told_pending: Mutex::new(LruCache::new(TOLD_PENDING_MAX)),
             is_open: AtomicBool::new(true),
         }
     }
@@ -152,6 +157,8 @@ impl Client {
         let it = &*self.0;
         let (record, hash) = self.record(command, &envelope).await?;
         let id = envelope.command_id;
+        // Before the channel, so that it is dropped after it, and finds it closed.
+        let forget = Forget { inner: it, key: (id, hash) };
         let (tell, told) = oneshot::channel();
         {
             // Registered before it is sent, so that no reply can be too early.
@@ -163,7 +170,6 @@ impl Client {
             let waiter = waiting.entry((id, hash));
             waiter.or_insert(Waiter { context, since, tell: Vec::new() }).tell.push(tell);
         }
-        let forget = Forget { inner: it, key: (id, hash) };
         let receipt = Deliveries::receipt();
         receipt.sent();
         match it.producer.send(record, &receipt) {
@@ -179,10 +185,11 @@ impl Client {
         drop(forget);
         // The reply may be lost: the ledger knows (R1).
         let rows = it.reads.outcomes(M::family().context, &[id]).await.unwrap_or_default();
-        match rows.first().map(|row| reply_for(row, hash)) {
-            Some(Ok(reply)) => Ok(reply.into()),
-            _ => Err(CommandError::Pending { command_id: id }),
+        if let Some(Ok(reply)) = rows.first().map(|row| reply_for(row, hash)) {
+            return Ok(reply.into());
         }
+        it.told_pending.lock().unwrap_or_else(PoisonError::into_inner).put(id, ());
+        Err(CommandError::Pending { command_id: id })
     }
 
     async fn record<M: Message>(
@@ -253,7 +260,9 @@ impl Client {
             return Ok(CommandStatus::Decided(reply.into()));
         }
         let is_waiting = self.0.waiting().keys().any(|(id, _)| *id == command_id);
-        Ok(if is_waiting { CommandStatus::Pending } else { CommandStatus::Unknown })
+        let told = self.0.told_pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_pending = is_waiting || told.contains(&command_id);
+        Ok(if is_pending { CommandStatus::Pending } else { CommandStatus::Unknown })
     }
 }
 
@@ -274,3 +283,5 @@ impl Drop for Forget<'_> {
         }
     }
 }
+
+const TOLD_PENDING_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();

@@ -1,7 +1,7 @@
 //! A client of the real servers: it is there at once, and works as far as they do.
 use super::{
     command::{Client, Inner, Settings},
-    replies::follow_replies,
+    replies::{follow_replies, look_up_late_replies},
 };
 use crate::{
     kafka::KafkaProducer,
@@ -53,6 +53,7 @@ impl Shell {
         let client = Client(Arc::new(inner));
         let (send, records) = mpsc::channel(10_000);
         tokio::spawn(follow_replies(client.clone(), records));
+        tokio::spawn(look_up_late_replies(client.clone(), self.shutdown.clone()));
         tokio::spawn(listen(self.clone(), client.clone(), contexts, send));
         tokio::spawn(watch(self.clone(), producer));
         Ok(client)
@@ -66,9 +67,20 @@ async fn listen(
     contexts: &'static [&'static str],
     records: mpsc::Sender<crate::port::log::Record>,
 ) {
-    if let Err(error) = wait_for_topics(&shell, contexts).await {
-        tracing::error!("{error:#}");
-        return;
+    let (waiting, runtime) = (shell.clone(), tokio::runtime::Handle::current());
+    // It asks Kafka, and blocks meanwhile: not on a thread that serves others.
+    let wait = move || runtime.block_on(wait_for_topics(&waiting, contexts));
+    match tokio::task::spawn_blocking(wait).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::error!("{error:#}");
+            shell.shutdown.cancel();
+            return;
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot look at the topics");
+            return;
+        }
     }
     let topic = shell.names().replies();
     let part = client.0.settings.reply_partition;
@@ -100,6 +112,10 @@ async fn listen(
 async fn watch(shell: Shell, producer: KafkaProducer) {
     while !shell.shutdown.is_cancelled() {
         shell.clock.sleep(PULSE).await;
+        if let Some(error) = producer.fatal_error() {
+            tracing::error!(%error, "the producer of commands will never send again: ending, to be started anew");
+            shell.shutdown.cancel();
+        }
         if producer.is_away() {
             let producer = producer.clone();
             let probe = move || producer.probe(Duration::from_secs(1));

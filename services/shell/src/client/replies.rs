@@ -4,6 +4,7 @@ use super::command::{Client, reply_for};
 use crate::{handler::received::RequestHash, port::log::Record};
 use shared_events::{Decoded, Message as _, fleet::Reply, headers::ReplyHeaders};
 use std::{collections::BTreeMap, time::Duration};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// A reply that has not come after this is looked up.
@@ -15,22 +16,16 @@ pub(crate) async fn follow_replies(
     client: Client,
     mut records: tokio::sync::mpsc::Receiver<Record>,
 ) {
-    loop {
-        let busy = !client.0.waiting().is_empty();
-        let pause = if busy { LOOK_AGAIN } else { Duration::from_secs(1) };
-        match client.0.clock.timeout(pause, records.recv()).await {
-            Some(Some(record)) => {
-                client.take_reply(&record).await;
-                while let Ok(record) = records.try_recv() {
-                    client.take_reply(&record).await;
-                }
-            }
-            Some(None) => return,
-            None => {}
-        }
-        if busy {
-            client.look_up_late().await;
-        }
+    while let Some(record) = records.recv().await {
+        client.take_reply(&record).await;
+    }
+}
+
+/// Looks up, again and again, what became of commands whose replies are late.
+pub(crate) async fn look_up_late_replies(client: Client, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        client.0.clock.sleep(LOOK_AGAIN).await;
+        client.look_up_late().await;
     }
 }
 

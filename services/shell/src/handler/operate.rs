@@ -88,7 +88,8 @@ struct Head {
 /// An outcome that is in the ledger, or will be with this batch.
 struct Known {
     request_hash: Vec<u8>,
-    reply: Reply,
+    /// `None`: this build cannot read it.
+    reply: Option<Reply>,
 }
 
 /// A decision about one command, before it has a place in the batch.
@@ -108,11 +109,11 @@ impl<'a> Operation<'a> {
         rows: impl IntoIterator<Item = LedgerRow>,
         streams: HashMap<Uuid, Stream>,
         claims: Claims,
-        outcomes: impl IntoIterator<Item = (OutcomeRow, Reply)>,
+        outcomes: impl IntoIterator<Item = (OutcomeRow, Option<Reply>)>,
     ) -> Self {
         let head =
             |row: LedgerRow| (row.part, Head { to_offset: row.next_offset, pseq: row.pseq, row });
-        let known = |(row, reply): (OutcomeRow, Reply)| {
+        let known = |(row, reply): (OutcomeRow, Option<Reply>)| {
             (row.command_id, Known { request_hash: row.request_hash, reply })
         };
         Self {
@@ -142,12 +143,12 @@ impl<'a> Operation<'a> {
         if let Some(id) = received.envelope.command_id
             && let Some(known) = self.outcomes.get(&id)
         {
-            let reply = if known.request_hash == hash {
-                known.reply.clone()
-            } else {
-                reused(id, &known.reply)
-            };
-            self.answer(&received.envelope, id, hash, reply);
+            let is_same = known.request_hash == hash;
+            let reply =
+                known.reply.as_ref().map(|it| if is_same { it.clone() } else { reused(id, it) });
+            if let Some(reply) = reply {
+                self.answer(&received.envelope, id, hash, reply);
+            }
             return;
         }
         let decision = self.decide(received);
@@ -294,7 +295,7 @@ impl<'a> Operation<'a> {
                 at: received.at,
             });
         }
-        let known = Known { request_hash: request_hash.to_vec(), reply: reply.clone() };
+        let known = Known { request_hash: request_hash.to_vec(), reply: Some(reply.clone()) };
         self.outcomes.insert(command_id, known);
         self.answer(envelope, command_id, request_hash, reply);
     }

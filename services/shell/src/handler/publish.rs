@@ -32,21 +32,23 @@ impl<L: Log, S: Store> Handler<L, S> {
     /// Hands over what a former owner, or a failed delivery, left unpublished: a chunk of each partition, so
     /// that deciding goes on meanwhile.
     pub(crate) async fn publish_backlog(&mut self) -> Result<(), Trouble> {
+        let now = self.clock.elapsed();
         let behind: Vec<(i32, i64)> = self
             .parts
             .iter()
             .filter(|(_, it)| it.cursor < it.row.pseq && it.sent.len() < 4)
+            .filter(|(_, it)| it.publish_after <= now)
             .map(|(part, it)| (*part, it.cursor))
             .collect();
         for (part, cursor) in behind {
             let events = self.ledger.events_after(part, cursor, BACKLOG_CHUNK).await?;
-            if let Some(first) = events.first()
-                && first.pseq != cursor + 1
-            {
-                self.stuck(
-                    part,
-                    &format!("event {} follows {cursor}: the ledger has a gap", first.pseq),
+            let expected = cursor + 1..;
+            if let Some((event, pseq)) = events.iter().zip(expected).find(|(it, n)| it.pseq != *n) {
+                let why = format!(
+                    "event {} stands where {pseq} should: the ledger has a gap",
+                    event.pseq
                 );
+                self.stuck(part, &why);
                 continue;
             }
             self.publish(part, &events).await?;
@@ -64,6 +66,10 @@ impl<L: Log, S: Store> Handler<L, S> {
                 Err(why) => {
                     // The cursor stays before this event; the backlog tries again.
                     tracing::warn!(context = self.settings.context, part, pseq = event.pseq, %why, "cannot publish yet");
+                    let again = self.clock.elapsed() + PUBLISH_PAUSE;
+                    if let Some(it) = self.parts.get_mut(&part) {
+                        it.publish_after = again;
+                    }
                     break;
                 }
             }
@@ -172,14 +178,21 @@ impl<L: Log, S: Store> Handler<L, S> {
     }
 
     /// Takes note of what was delivered, oldest first: it moves `published`, and then the group's offsets.
-    pub(crate) fn settle(&mut self) -> Result<(), Trouble> {
+    pub(crate) async fn settle(&mut self) -> Result<(), Trouble> {
         let mut failed = false;
+        let mut lost = Vec::new();
         for (part, it) in &mut self.parts {
             while let Some(front) = it.sent.front()
                 && front.receipt.is_done()
             {
                 if front.receipt.has_failed() {
                     failed = true;
+                    break;
+                }
+                let offset = front.receipt.offset_max();
+                if (0..=it.row.published_offset).contains(&offset) {
+                    // What was delivered later stands earlier: in another topic of the same name.
+                    lost.push((*part, offset));
                     break;
                 }
                 it.row.published = it.row.published.max(front.pseq);
@@ -195,15 +208,20 @@ impl<L: Log, S: Store> Handler<L, S> {
                 it.marks.pop_front();
             }
         }
+        for (part, offset) in lost {
+            self.publish_all_again(part, offset + 1).await;
+        }
         if failed {
             tracing::warn!(
                 context = self.settings.context,
                 "a delivery failed: publishing again from what is certain"
             );
             self.producer = self.log.producer()?;
+            let again = self.clock.elapsed() + PUBLISH_PAUSE;
             for it in self.parts.values_mut() {
                 it.sent.clear();
                 it.cursor = it.row.published;
+                it.publish_after = again;
             }
         }
         Ok(())
@@ -225,21 +243,39 @@ impl<L: Log, S: Store> Handler<L, S> {
     }
 
     /// Whether the log still has the events that it once took (W8).
-    pub(crate) async fn check_events(&mut self, part: i32) {
+    /// False if no broker answers.
+    pub(crate) async fn check_events(&mut self, part: i32) -> bool {
         let Ok((_, high)) = self.consumer.ends(&self.settings.event_topic, part).await else {
-            return;
+            return false;
         };
-        if let Some(it) = self.parts.get_mut(&part)
-            && it.row.published > 0
-            && high <= it.row.published_offset
+        if self
+            .parts
+            .get(&part)
+            .is_some_and(|it| it.row.published > 0 && high <= it.row.published_offset)
         {
-            tracing::warn!(
-                context = self.settings.context,
-                part,
-                end = high,
-                published_offset = it.row.published_offset,
-                "the event topic has lost its end: publishing all of the partition again"
-            );
+            self.publish_all_again(part, high).await;
+        }
+        true
+    }
+
+    /// The event topic has lost its end, which is now at `end`: all of the partition again (W8). The ledger is told
+    /// first, so that an owner to come does not take for published what this one did not come to.
+    async fn publish_all_again(&mut self, part: i32, end: i64) {
+        let Some(row) = self.parts.get(&part).map(|it| &it.row) else { return };
+        tracing::warn!(
+            context = self.settings.context,
+            part,
+            end,
+            published_offset = row.published_offset,
+            "the event topic has lost its end: publishing all of the partition again"
+        );
+        let marks = [(part, row.epoch, 0, -1)];
+        if let Err(error) = self.ledger.published(&marks).await {
+            // Found again at the next delivery or check.
+            tracing::warn!(context = self.settings.context, part, %error, "not yet: the store is away");
+            return;
+        }
+        if let Some(it) = self.parts.get_mut(&part) {
             it.row.published = 0;
             it.row.published_offset = -1;
             it.cursor = 0;
@@ -260,3 +296,5 @@ impl<L: Log, S: Store> Handler<L, S> {
 }
 
 const BACKLOG_CHUNK: i64 = 1000;
+/// Until publishing is tried again where it did not succeed.
+const PUBLISH_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);

@@ -51,6 +51,15 @@ impl Receiver<'_> {
             },
             Err(_) => Envelope { command_id: readable_id(&record.headers), ..Envelope::default() },
         };
+        let payload = record.payload.as_deref().unwrap_or_default();
+        let request_hash = match &headers {
+            // As its sender counts: the datum begins after the frame's five bytes.
+            Ok(it) => {
+                let datum = payload.get(5..).unwrap_or_default();
+                request_hash(&it.record, datum, it.expected_version)
+            }
+            Err(_) => request_hash("", payload, None),
+        };
         let body = match headers {
             Err(error) => {
                 Err(Wrong { code: code::UNDECODABLE, reason: error.to_string(), stream: None })
@@ -62,7 +71,7 @@ impl Receiver<'_> {
         let body = body.unwrap_or_else(|wrong| Body::Refused {
             code: wrong.code,
             reason: wrong.reason,
-            request_hash: request_hash("", raw.payload.as_deref().unwrap_or_default(), None),
+            request_hash,
             stream: wrong.stream,
             // An expired command can be read: whoever sent it knows what it said.
             dead: wrong.code != code::COMMAND_EXPIRED,
@@ -138,6 +147,10 @@ impl Receiver<'_> {
         }
         let asks = catch_unwind(AssertUnwindSafe(|| command.asks()))
             .map_err(|_| wrong(code::PANICKED, "asking for unique values panicked".into()))?;
+        if asks.iter().any(|it| it.value.contains('\0')) {
+            let reason = "a unique value has a character U+0000".to_owned();
+            return Err(wrong(code::UNSTORABLE, reason));
+        }
         let expected_version = headers.expected_version;
         let request_hash = request_hash(schema.name(), datum, expected_version);
         Ok(Body::Command { decider, command, stream, asks, expected_version, request_hash })

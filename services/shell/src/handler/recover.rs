@@ -115,6 +115,7 @@ impl<L: Log, S: Store> Handler<L, S> {
     pub(crate) async fn answer_again(&mut self, records: Vec<Record>) -> Result<Vec<i32>, Trouble> {
         let now = self.clock.now();
         let mut passed: Vec<Received> = Vec::with_capacity(records.len());
+        let mut unclear: BTreeMap<i32, (i64, String)> = BTreeMap::new();
         for record in records {
             if now - record.at >= WINDOW {
                 continue;
@@ -125,9 +126,14 @@ impl<L: Log, S: Store> Handler<L, S> {
                 partitions: self.settings.partitions,
                 now,
             };
-            // With the registry away nothing can be said of it yet, nor has it to be.
-            if let Ok(it) = receiver.receive(record).await {
-                passed.push(it);
+            let (part, offset) = (record.part, record.offset);
+            if unclear.contains_key(&part) {
+                continue;
+            }
+            match receiver.receive(record).await {
+                Ok(it) => passed.push(it),
+                // With the registry away nothing can be said of it yet: to be read again.
+                Err(why) => drop(unclear.insert(part, (offset, why))),
             }
         }
         let ids: Vec<Uuid> = passed.iter().filter_map(|it| it.envelope.command_id).collect();
@@ -162,8 +168,17 @@ impl<L: Log, S: Store> Handler<L, S> {
         self.reply(&answers, &Deliveries::receipt()).await;
         for (part, offset) in &recreated {
             self.go_back_to_recreated(*part, *offset).await?;
+            unclear.remove(part);
         }
-        Ok(recreated.into_keys().collect())
+        let mut again: Vec<i32> = recreated.into_keys().collect();
+        for (part, (offset, why)) in unclear {
+            tracing::warn!(context = self.settings.context, part, %why, "a partition waits");
+            self.clock.sleep(super::shard::RETRY_PAUSE).await;
+            self.consumer.seek(&self.settings.command_topic, part, offset).await?;
+            self.expect_anything(part);
+            again.push(part);
+        }
+        Ok(again)
     }
 
     async fn go_back_to_recreated(&mut self, part: i32, offset: i64) -> Result<(), Trouble> {
@@ -190,7 +205,7 @@ impl<L: Log, S: Store> Handler<L, S> {
         let waits = |it: &Self| {
             it.parts.values().any(|part| !part.sent.is_empty() || !part.marks.is_empty())
         };
-        while waits(&self) && self.clock.elapsed() < end && self.settle().is_ok() {
+        while waits(&self) && self.clock.elapsed() < end && self.settle().await.is_ok() {
             self.clock.sleep(Duration::from_millis(1)).await;
         }
         if let Err(trouble) = self.save_published().await {

@@ -69,6 +69,8 @@ pub(crate) struct Handler<L: Log, S: Store> {
     /// Whether `published` moved since it was last written down.
     pub(crate) unsaved: bool,
     pub(crate) attempts: u32,
+    has_joined: bool,
+    started: Duration,
     next_commit: Duration,
     next_check: Duration,
     pub(crate) report: Reporter,
@@ -83,6 +85,8 @@ pub(crate) struct Part {
     sought: Option<i64>,
     /// How far events were handed to the producer.
     pub(crate) cursor: i64,
+    /// Nothing is published before: something is in the way.
+    pub(crate) publish_after: Duration,
     /// Events handed over, oldest first.
     pub(crate) sent: VecDeque<Sent>,
     /// What becomes true once all before is delivered, oldest first.
@@ -121,6 +125,8 @@ impl<L: Log, S: Store> Handler<L, S> {
             hints: BTreeMap::new(),
             unsaved: false,
             attempts: 0,
+            has_joined: false,
+            started: clock.elapsed(),
             next_commit: Duration::ZERO,
             next_check: clock.elapsed() + CHECK_INTERVAL,
             clock,
@@ -152,12 +158,15 @@ impl<L: Log, S: Store> Handler<L, S> {
             records = self.consumer.poll(self.settings.batch_max, wait) => records?,
         };
         let is_idle = records.is_empty();
-        self.follow().await?;
-        if !is_idle {
+        let sought = self.follow().await?;
+        // What was in hand before the seek is handed out again after it, in order.
+        let records: Vec<Record> =
+            records.into_iter().filter(|it| !sought.contains(&it.part)).collect();
+        if !records.is_empty() {
             self.process(records).await?;
         }
         self.publish_backlog().await?;
-        self.settle()?;
+        self.settle().await?;
         self.tick(is_idle).await
     }
 
@@ -169,9 +178,11 @@ impl<L: Log, S: Store> Handler<L, S> {
                 .any(|it| !it.sent.is_empty() || !it.marks.is_empty() || it.cursor < it.row.pseq)
     }
 
-    /// Does what the group decided since the last batch.
-    async fn follow(&mut self) -> Result<(), Trouble> {
+    /// Does what the group decided since the last batch. Returns the partitions that are read again from where
+    /// the ledger stands.
+    async fn follow(&mut self) -> Result<Vec<i32>, Trouble> {
         for it in self.consumer.moves() {
+            self.has_joined = true;
             match it {
                 Move::Assigned(parts) => {
                     for (_, part) in parts {
@@ -188,7 +199,10 @@ impl<L: Log, S: Store> Handler<L, S> {
                 }
             }
         }
-        self.report.joined();
+        // A member to whom the group gives nothing is never told so.
+        if self.has_joined || self.clock.elapsed() > self.started + JOINED_AFTER {
+            self.report.joined();
+        }
         let fresh: Vec<i32> = self
             .assigned
             .iter()
@@ -202,10 +216,11 @@ impl<L: Log, S: Store> Handler<L, S> {
         let now = self.clock.elapsed();
         let due: Vec<i32> =
             self.retry.iter().filter(|(_, at)| **at <= now).map(|(part, _)| *part).collect();
-        if !due.is_empty() && !self.consumer.is_assignment_lost() {
-            self.acquire(&due, true).await?;
+        if due.is_empty() || self.consumer.is_assignment_lost() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        self.acquire(&due, true).await?;
+        Ok(due)
     }
 
     fn forget(&mut self, part: i32) {
@@ -226,7 +241,9 @@ impl<L: Log, S: Store> Handler<L, S> {
             self.take(row, seek);
         }
         for part in parts {
-            self.check_events(*part).await;
+            if !self.check_events(*part).await {
+                break;
+            }
         }
         Ok(())
     }
@@ -246,8 +263,9 @@ impl<L: Log, S: Store> Handler<L, S> {
         let from = sought.then_some(row.next_offset);
         let part = Part {
             expect: from,
-            sought: from,
+            sought: None,
             cursor: row.published,
+            publish_after: Duration::ZERO,
             sent: VecDeque::new(),
             marks: VecDeque::new(),
             row,
@@ -374,11 +392,22 @@ impl<L: Log, S: Store> Handler<L, S> {
         Ok(())
     }
 
+    /// After a seek to a place before the ledger's offset.
+    pub(crate) fn expect_anything(&mut self, part: i32) {
+        if let Some(it) = self.parts.get_mut(&part) {
+            it.expect = None;
+            it.sought = None;
+        }
+    }
+
     /// What happens from time to time.
     async fn tick(&mut self, is_idle: bool) -> Result<(), Trouble> {
         let now = self.clock.elapsed();
         if now >= self.next_commit {
             self.next_commit = now + COMMIT_INTERVAL;
+            for it in self.parts.values() {
+                self.report_part(it, None);
+            }
             let offsets = self.take_hints();
             self.consumer.commit(&offsets);
             if is_idle && self.unsaved {
@@ -388,10 +417,15 @@ impl<L: Log, S: Store> Handler<L, S> {
         if now >= self.next_check {
             self.next_check = now + CHECK_INTERVAL;
             for part in self.parts.keys().copied().collect::<Vec<_>>() {
-                self.check_events(part).await;
                 let ends = self.consumer.ends(&self.settings.command_topic, part).await;
-                if let (Ok((_, high)), Some(it)) = (ends, self.parts.get(&part)) {
-                    self.report_part(it, Some((high - it.row.next_offset).max(0)));
+                // While no broker answers, each question would take its whole time.
+                let (Ok((_, high)), true) = (ends, self.check_events(part).await) else { break };
+                let Some(it) = self.parts.get(&part) else { continue };
+                let next = it.row.next_offset;
+                self.report_part(it, Some((high - next).max(0)));
+                if is_idle && high > next && it.expect.is_none_or(|at| at <= next) {
+                    // The group's offset is ahead of the ledger: nothing would ever come.
+                    self.go_back(part, next).await?;
                 }
             }
         }
@@ -410,6 +444,7 @@ const BUSY_WAIT: Duration = Duration::from_millis(10);
 const IDLE_WAIT: Duration = Duration::from_millis(500);
 /// At most once a second (W4).
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+const JOINED_AFTER: Duration = Duration::from_secs(10);
 /// W8.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Until a partition that had to be dropped is tried again.

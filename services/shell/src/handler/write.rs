@@ -11,13 +11,14 @@ use super::{
 use crate::port::{
     log::{Deliveries, Log},
     store::{
-        EventRow, Found, History, Ledger as _, LookUp, OutcomeRow, SnapshotRow, Store, StoreError,
-        WriteError,
+        EventRow, Found, History, Ledger as _, LedgerRow, LookUp, OutcomeRow, SnapshotRow, Store,
+        StoreError, WriteError,
     },
 };
 use shared_events::{WriterSchema, fleet::Reply, known_schema};
 use std::{
     collections::{BTreeSet, HashMap},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 use uuid::Uuid;
@@ -43,7 +44,16 @@ impl<L: Log, S: Store> Handler<L, S> {
                     stack.push(second);
                     stack.push(work);
                 }
-                Written::Apart(work) => stack.push(work.into_iter().map(unstorable).collect()),
+                Written::Apart(work) => {
+                    let refused = work
+                        .iter()
+                        .find(|it| matches!(it.body, Body::Refused { code: code::UNSTORABLE, .. }));
+                    match refused.map(|it| it.part) {
+                        // Not even its refusal can be stored.
+                        Some(part) => self.stuck(part, "a record's refusal cannot be stored"),
+                        None => stack.push(work.into_iter().map(unstorable).collect()),
+                    }
+                }
                 Written::ByPartition(work, why) => {
                     let parts: BTreeSet<i32> = work.iter().map(|it| it.part).collect();
                     if let (Some(part), 1) = (parts.first(), parts.len()) {
@@ -80,7 +90,10 @@ impl<L: Log, S: Store> Handler<L, S> {
                     self.written(decided).await?;
                     return Ok(Written::Done);
                 }
-                Err(WriteError::Fenced) => self.drop_fenced().await?,
+                Err(WriteError::Fenced) if attempt < ATTEMPTS_MAX => self.drop_fenced().await?,
+                Err(error @ WriteError::Fenced) => {
+                    return Err(StoreError::Away(error.to_string()).into());
+                }
                 Err(WriteError::OutcomeExists) => {
                     self.suspicious = SUSPICIOUS_BATCHES;
                     outcomes = self.outcomes(&work).await?;
@@ -104,7 +117,7 @@ impl<L: Log, S: Store> Handler<L, S> {
         work: &[Received],
         streams: HashMap<Uuid, Stream>,
         claims: Claims,
-        outcomes: &[(OutcomeRow, Reply)],
+        outcomes: &[(OutcomeRow, Option<Reply>)],
     ) -> Decided {
         let rules = Rules {
             context: self.settings.context,
@@ -154,14 +167,21 @@ impl<L: Log, S: Store> Handler<L, S> {
         ask.claims.dedup();
         let Found { streams: found, claims, .. } = self.ledger.look_up(&ask).await?;
         for (id, history) in found {
-            let stream = self.replay(history).await?;
+            let mut stream = self.replay(history).await?;
+            if stream.is_none() {
+                // A snapshot that this build cannot read is as good as none.
+                let all = LookUp { streams: [(id, String::new())].into(), ..LookUp::default() };
+                let history = self.ledger.look_up(&all).await?.streams.remove(&id);
+                stream = self.replay(history.unwrap_or_default()).await?;
+            }
+            let Some(stream) = stream else { continue };
             streams.insert(id, stream);
         }
         Ok((streams, Claims::new(claims)))
     }
 
-    /// The stream that its history makes.
-    async fn replay(&mut self, history: History) -> Result<Stream, Trouble> {
+    /// The stream that its history makes; `None` if its snapshot cannot be read.
+    async fn replay(&mut self, history: History) -> Result<Option<Stream>, Trouble> {
         let History { snapshot, events } = history;
         let first = events.first();
         let owner = snapshot
@@ -171,9 +191,8 @@ impl<L: Log, S: Store> Handler<L, S> {
         let decider = owner.unwrap_or_default();
         let part = first.map_or(-1, |it| it.part);
         let mut stream = Stream::fresh(decider, part, &self.deciders);
-        if let Some(it) = snapshot
-            && let Some(state) = self.deciders.at(decider).restore(&it.state)
-        {
+        if let Some(it) = snapshot {
+            let Some(state) = self.deciders.at(decider).restore(&it.state) else { return Ok(None) };
             stream.state = state;
             stream.version = it.version;
             stream.snapshot_version = it.version;
@@ -190,7 +209,11 @@ impl<L: Log, S: Store> Handler<L, S> {
                 let schema = self.event_schema(event).await?;
                 let evolved = match &schema {
                     Some(schema) => {
-                        stream.state.evolve(schema, &event.data).map_err(|it| it.to_string())
+                        catch_unwind(AssertUnwindSafe(|| stream.state.evolve(schema, &event.data)))
+                            .map_or_else(
+                                |_| Err("taking note of its history panicked".to_owned()),
+                                |it| it.map_err(|it| it.to_string()),
+                            )
                     }
                     None => Err(format!("the schema {} is nowhere", event.schema)),
                 };
@@ -200,7 +223,7 @@ impl<L: Log, S: Store> Handler<L, S> {
         if owner.is_none() && stream.version > 0 && stream.trouble.is_none() {
             stream.trouble = Some("no decider of this context knows its events".into());
         }
-        Ok(stream)
+        Ok(Some(stream))
     }
 
     async fn event_schema(
@@ -224,21 +247,23 @@ impl<L: Log, S: Store> Handler<L, S> {
     pub(crate) async fn outcomes(
         &mut self,
         work: &[Received],
-    ) -> Result<Vec<(OutcomeRow, Reply)>, Trouble> {
+    ) -> Result<Vec<(OutcomeRow, Option<Reply>)>, Trouble> {
         let ids = work.iter().filter_map(|it| it.envelope.command_id).collect();
         let found = self.ledger.look_up(&LookUp { outcomes: ids, ..LookUp::default() }).await?;
-        let mut outcomes = Vec::with_capacity(found.outcomes.len());
-        for row in found.outcomes.into_values() {
-            let reply = read_outcome(&row.body)
-                .map_err(|error| StoreError::Broken(format!("{}: {error}", row.command_id)))?;
-            outcomes.push((row, reply));
-        }
-        Ok(outcomes)
+        let readable = |row: OutcomeRow| {
+            let reply = read_outcome(&row.body);
+            if let Err(error) = &reply {
+                // Written by a newer build: decided all the same, and told by whoever can read it.
+                tracing::warn!(command = %row.command_id, %error, "an outcome cannot be told");
+            }
+            (row, reply.ok())
+        };
+        Ok(found.outcomes.into_values().map(readable).collect())
     }
 
     /// The batch is in the ledger: now, and not before, the world may know.
     async fn written(&mut self, decided: Decided) -> Result<(), Trouble> {
-        let Decided { batch, answers, streams, republish } = decided;
+        let Decided { batch, answers, mut streams, republish } = decided;
         let replies = Deliveries::receipt();
         let mut begins = HashMap::new();
         for it in &batch.moves {
@@ -249,7 +274,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             let replies = Arc::clone(&replies);
             part.marks.push_back(Mark { next_offset: it.to_offset, pseq: it.pseq, replies });
         }
-        self.keep_snapshots(&streams).await;
+        self.keep_snapshots(&mut streams).await;
         self.cache.extend(streams);
         self.reply(&answers, &replies).await;
         for (part, from_pseq) in republish {
@@ -284,11 +309,13 @@ impl<L: Log, S: Store> Handler<L, S> {
         Ok(())
     }
 
-    async fn keep_snapshots(&mut self, streams: &HashMap<Uuid, Stream>) {
-        let due =
-            streams.iter().filter(|(_, it)| it.version - it.snapshot_version >= SNAPSHOT_EVENTS);
+    async fn keep_snapshots(&mut self, streams: &mut HashMap<Uuid, Stream>) {
+        let due = streams
+            .iter_mut()
+            .filter(|(_, it)| it.version - it.snapshot_version >= SNAPSHOT_EVENTS);
         let rows: Vec<SnapshotRow> = due
             .filter_map(|(id, it)| {
+                it.snapshot_version = it.version;
                 Some(SnapshotRow {
                     stream: *id,
                     fold: self.deciders.at(it.decider).fold(),
@@ -309,20 +336,22 @@ impl<L: Log, S: Store> Handler<L, S> {
     async fn drop_fenced(&mut self) -> Result<(), Trouble> {
         let parts: Vec<i32> = self.parts.keys().copied().collect();
         let rows = self.ledger.rows(&parts).await?;
-        for row in rows {
-            let same = self.parts.get(&row.part).is_some_and(|it| {
+        let rows: HashMap<i32, LedgerRow> = rows.into_iter().map(|it| (it.part, it)).collect();
+        for part in parts {
+            // A row that is gone is not ours either: the database is another one.
+            let same = rows.get(&part).zip(self.parts.get(&part)).is_some_and(|(row, it)| {
                 it.row.epoch == row.epoch && it.row.next_offset == row.next_offset
             });
             if !same {
                 tracing::warn!(
                     context = self.settings.context,
-                    part = row.part,
+                    part,
                     "another process has taken a partition"
                 );
                 metrics::counter!("flotilla_fenced_total", "context" => self.settings.context)
                     .increment(1);
                 let pause = self.jittered(RETRY_PAUSE);
-                self.drop_part(row.part, "another process has taken it", pause);
+                self.drop_part(part, "another process has taken it", pause);
             }
         }
         Ok(())

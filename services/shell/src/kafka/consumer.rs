@@ -86,15 +86,22 @@ impl Consumer for KafkaConsumer {
             () = self.moves.noted.notified() => None,
             _ = tokio::time::timeout(wait, std::future::pending::<()>()) => None,
         };
+        let mut bytes = 0;
         while let Some(message) = next {
             match message {
-                Ok(message) => found.push(self.record(&message)),
+                Ok(message) => {
+                    bytes += message.payload_len();
+                    found.push(self.record(&message));
+                }
+                // It will never read again.
+                Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(error.into()),
                 Err(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition)) => {
                     tracing::debug!("waiting for a topic to be created");
                 }
                 Err(error) => tracing::debug!(%error, "the consumer reports"),
             }
-            next = if found.len() < max { stream.next().now_or_never().flatten() } else { None };
+            let is_full = found.len() >= max || bytes >= BATCH_BYTES;
+            next = if is_full { None } else { stream.next().now_or_never().flatten() };
         }
         Ok(found)
     }
@@ -210,6 +217,8 @@ impl ConsumerContext for Moves {
     }
 }
 
+/// Large records make smaller batches.
+const BATCH_BYTES: usize = 8 << 20;
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 const SEEK_ATTEMPTS: u32 = 20;
 const SEEK_PAUSE: Duration = Duration::from_millis(50);

@@ -36,9 +36,15 @@ impl KafkaProducer {
     /// # Errors
     /// If none answers in time.
     pub fn probe(&self, limit: Duration) -> Result<(), LogError> {
-        self.producer.client().fetch_metadata(Some("replies"), limit)?;
+        self.producer.client().fetch_metadata(Some(PROBED), limit)?;
         self.is_away.store(false, Ordering::Release);
         Ok(())
+    }
+
+    /// Why it will never send again, if it will not.
+    #[must_use]
+    pub fn fatal_error(&self) -> Option<String> {
+        self.producer.client().fatal_error().map(|(code, reason)| format!("{code}: {reason}"))
     }
 
     /// Whether all brokers went away.
@@ -47,6 +53,9 @@ impl KafkaProducer {
         self.is_away.load(Ordering::Acquire)
     }
 }
+
+/// Any name does: who answers that there is no such topic, answers.
+const PROBED: &str = "flotilla-probe";
 
 impl Producer for KafkaProducer {
     fn send(&self, record: Outgoing, receipt: &Receipt) -> Result<(), SendError> {

@@ -2,7 +2,7 @@
 use super::settings::Kafka;
 use crate::{config::Config, names::Names};
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     types::RDKafkaErrorCode,
 };
@@ -51,6 +51,20 @@ pub enum TopicError {
         /// As configured.
         expected: i32,
     },
+    /// One of its settings breaks a promise.
+    #[error(
+        "the topic {topic} has {name}={actual}, not {expected}: change it with kafka-configs.sh --alter"
+    )]
+    OtherSetting {
+        /// The topic.
+        topic: String,
+        /// The setting.
+        name: &'static str,
+        /// As it is.
+        actual: String,
+        /// As it must be.
+        expected: String,
+    },
     /// It could not be made.
     #[error("the topic {topic} cannot be created: {reason}")]
     Refused {
@@ -80,10 +94,13 @@ impl Kafka {
         let away = |error: rdkafka::error::KafkaError| TopicError::Away(error.to_string());
         let admin: AdminClient<DefaultClientContext> = self.base().create().map_err(away)?;
         let missing = verify(&admin, config.partitions, &wanted)?;
+        let bytes = config.message_bytes() + 128 * 1024;
+        wanted.retain(|it| !missing.contains(it));
+        verify_settings(&admin, &wanted, bytes).await?;
         if missing.is_empty() {
             return Ok(());
         }
-        let bytes = (config.message_bytes() + 128 * 1024).to_string();
+        let bytes = bytes.to_string();
         let new: Vec<NewTopic<'_>> = missing
             .iter()
             .map(|(name, kind)| {
@@ -131,6 +148,45 @@ fn verify(
         }
     }
     Ok(missing)
+}
+
+/// The settings of topics that are there: those that a promise rests on.
+async fn verify_settings(
+    admin: &AdminClient<DefaultClientContext>,
+    topics: &[(String, TopicKind)],
+    bytes: usize,
+) -> Result<(), TopicError> {
+    let resources: Vec<ResourceSpecifier<'_>> =
+        topics.iter().map(|(name, _)| ResourceSpecifier::Topic(name)).collect();
+    if resources.is_empty() {
+        return Ok(());
+    }
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+    let described = admin.describe_configs(&resources, &options).await;
+    let described = described.map_err(|error| TopicError::Away(error.to_string()))?;
+    for ((topic, kind), described) in topics.iter().zip(described) {
+        // Not every principal may look; the topic itself is there.
+        let Ok(described) = described else { continue };
+        let value = |name: &str| described.get(name).and_then(|it| it.value.clone());
+        let other = |name, actual, expected| {
+            Err(TopicError::OtherSetting { topic: topic.clone(), name, actual, expected })
+        };
+        for (name, expected) in kind.settings() {
+            match value(name) {
+                Some(actual) if actual != *expected => {
+                    return other(name, actual, (*expected).to_owned());
+                }
+                Some(_) | None => {}
+            }
+        }
+        match value("max.message.bytes") {
+            Some(actual) if actual.parse().is_ok_and(|it: usize| it < bytes) => {
+                return other("max.message.bytes", actual, format!("{bytes} or more"));
+            }
+            Some(_) | None => {}
+        }
+    }
+    Ok(())
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@
 use super::{MemoryLog, MemoryRegistry, MemoryStore};
 use crate::{
     aggregator::{self, Aggregator},
-    client::{self, Client, follow_replies},
+    client::{self, Client, follow_replies, look_up_late_replies},
     clock::Clock,
     codec::Codec,
     handler::{self, Handler},
@@ -172,6 +172,7 @@ impl Fleet {
             async move { while send.send(tail.next().await).await.is_ok() {} },
         );
         tokio::task::spawn_local(follow_replies(client.clone(), records));
+        tokio::task::spawn_local(look_up_late_replies(client.clone(), CancellationToken::new()));
         client
     }
 }

@@ -51,7 +51,8 @@ impl Ledger for MemoryLedger {
     }
 
     async fn rows(&mut self, parts: &[i32]) -> Result<Vec<LedgerRow>, StoreError> {
-        self.with(|it| Ok(parts.iter().filter_map(|part| it.ledger.get(part).cloned()).collect())).await
+        self.with(|it| Ok(parts.iter().filter_map(|part| it.ledger.get(part).cloned()).collect()))
+            .await
     }
 
     async fn look_up(&mut self, ask: &LookUp) -> Result<Found, StoreError> {

@@ -41,10 +41,8 @@ pub trait Reads: Send + Sync + 'static {
     fn heads<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Vec<Head>, StoreError>>;
 
     /// What the context keeps aside: dead letters by code, parked events by view.
-    fn troubles<'a>(
-        &'a self,
-        context: &'a str,
-    ) -> BoxFuture<'a, Result<ContextReport, StoreError>>;
+    fn troubles<'a>(&'a self, context: &'a str)
+    -> BoxFuture<'a, Result<ContextReport, StoreError>>;
 
     /// Rows of a view in the context's store, and its checkpoints, of one instant; `None` if there is no such view yet.
     fn rows<'a>(

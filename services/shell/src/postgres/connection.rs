@@ -38,7 +38,7 @@ impl Postgres {
         Ok(options
             .application_name("flotilla")
             .options([
-                ("idle_in_transaction_session_timeout", "10s"),
+                ("idle_in_transaction_session_timeout", "5s"),
                 ("lock_timeout", "2s"),
                 ("statement_timeout", "10s"),
                 ("timezone", "utc"),
@@ -54,8 +54,8 @@ impl Postgres {
         &self.names
     }
 
-    pub(super) fn link(&self, context: &str) -> Link {
-        Link { server: self.clone(), context: context.to_owned(), open: None }
+    fn link(&self, context: &str, is_durable: bool) -> Link {
+        Link { server: self.clone(), context: context.to_owned(), is_durable, open: None }
     }
 }
 
@@ -64,11 +64,11 @@ impl Store for Postgres {
     type Views = PostgresViews;
 
     fn ledger(&self, context: &str) -> PostgresLedger {
-        PostgresLedger { link: self.link(context) }
+        PostgresLedger { link: self.link(context, true) }
     }
 
     fn views(&self, context: &str) -> PostgresViews {
-        PostgresViews { link: self.link(context), is_in_transaction: false }
+        PostgresViews { link: self.link(context, false), is_in_transaction: false }
     }
 }
 
@@ -76,6 +76,9 @@ impl Store for Postgres {
 pub(super) struct Link {
     server: Postgres,
     context: String,
+    /// Whether a commit waits for the disk. Rows of views and their checkpoints are lost together, and folded
+    /// again: they need not.
+    is_durable: bool,
     open: Option<PgConnection>,
 }
 
@@ -83,7 +86,10 @@ impl Link {
     /// The connection; opened if there is none.
     pub(super) async fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
         if self.open.is_none() {
-            let options = self.server.options(Some(&self.context))?;
+            let mut options = self.server.options(Some(&self.context))?;
+            if !self.is_durable {
+                options = options.options([("synchronous_commit", "off")]);
+            }
             let opening =
                 tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
             let connection = match opening.await {
@@ -97,7 +103,11 @@ impl Link {
 
     /// After an error that leaves the connection in doubt: the next call opens another one.
     pub(super) fn failed(&mut self, error: &sqlx::Error) -> StoreError {
-        if error.as_database_error().is_none_or(|it| is_away(it.code().as_deref())) {
+        // Only what a statement itself can cause leaves the connection as it was.
+        let is_ours = |code: &str| {
+            code == "55P03" || ["22", "23", "40", "54", "FL"].iter().any(|it| code.starts_with(it))
+        };
+        if !error.as_database_error().is_some_and(|it| it.code().is_some_and(|it| is_ours(&it))) {
             self.open = None;
         }
         away(error)
@@ -109,6 +119,17 @@ impl Link {
     }
 }
 
+/// The answer, unless it takes longer than the server's own time-outs allow: then the connection leads nowhere.
+pub(super) async fn in_time<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Waits no longer than this for a server that does not even refuse.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 

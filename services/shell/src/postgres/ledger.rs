@@ -1,5 +1,5 @@
 //! The write side of a context in Postgres.
-use super::connection::{Link, write_error};
+use super::connection::{Link, in_time, write_error};
 use crate::port::store::{
     Batch, EventRow, Found, History, Holder, Ledger, LedgerRow, LookUp, OutcomeRow, SnapshotRow,
     StoreError, WriteError,
@@ -167,7 +167,7 @@ impl PostgresLedger {
         query: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         let connection = self.link.connection().await?;
-        match query(connection).await {
+        match in_time(query(connection)).await {
             Ok(it) => Ok(it),
             Err(error) => Err(self.link.failed(&error)),
         }
@@ -239,7 +239,7 @@ impl Ledger for PostgresLedger {
 
     async fn write(&mut self, batch: &Batch) -> Result<(), WriteError> {
         let connection = self.link.connection().await?;
-        match write(connection, batch).await {
+        match in_time(write(connection, batch)).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 let store = self.link.failed(&error);

@@ -1,6 +1,6 @@
 //! The read side of a context in Postgres.
 use super::{
-    connection::{Link, write_error},
+    connection::{Link, in_time, write_error},
     table,
 };
 use crate::{
@@ -24,7 +24,7 @@ impl PostgresViews {
         query: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         let connection = self.link.connection().await?;
-        match query(connection).await {
+        match in_time(query(connection)).await {
             Ok(it) => Ok(it),
             Err(error) => Err(self.link.failed(&error)),
         }
@@ -74,8 +74,6 @@ impl Views for PostgresViews {
                     .await?;
             }
             transaction.commit().await?;
-            // Rows and checkpoints are lost together, and folded again: no need to wait for the disk.
-            sqlx::query("set synchronous_commit = off").execute(it).await?;
             Ok(of)
         };
         self.run(query).await
@@ -167,7 +165,7 @@ impl Views for PostgresViews {
             }
             Ok(())
         };
-        match written.await {
+        match in_time(written).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 self.is_in_transaction = commit;

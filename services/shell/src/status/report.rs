@@ -127,7 +127,9 @@ fn service(status: &ServiceStatus, now: Duration) -> ServiceReport {
             lag: it.lag,
             pseq: it.pseq,
             published: it.published,
-            waiting_seconds: it.waiting_since.map_or(0, |since| now.saturating_sub(since).as_secs()),
+            waiting_seconds: it
+                .waiting_since
+                .map_or(0, |since| now.saturating_sub(since).as_secs()),
             stopped: stopped.is_some(),
             trouble: stopped.or(it.trouble.as_ref()).cloned(),
         }

@@ -69,11 +69,14 @@ fn a_command_id_with_another_request_is_refused_and_the_first_stays() {
                 assert_eq!(code(&answer), "COMMAND_ID_REUSED", "{it:?}");
             }
         }
-        let version =
-            Envelope { expected_version: Some(0), ..envelope_of(command_id) };
+        let version = Envelope { expected_version: Some(0), ..envelope_of(command_id) };
         let command = invite(1, "ada@example.com").into();
         let answer = client.command::<CustomerCommand>(&command, version).await.unwrap();
-        assert_eq!(code(&answer), "COMMAND_ID_REUSED", "the expected version is part of the request");
+        assert_eq!(
+            code(&answer),
+            "COMMAND_ID_REUSED",
+            "the expected version is part of the request"
+        );
         assert_eq!(send_as(&other, command_id, invite(1, "ada@example.com")).await, first);
         assert_eq!(events_of::<Customers>(&fleet), 1);
     });
@@ -102,9 +105,8 @@ fn fifty_duplicates_at_once_have_one_effect_and_one_answer() {
             let _services = (fleet.handler::<Customers>(), fleet.aggregator::<Customers>());
             let clients = [fleet.client::<Customers>(), fleet.client::<Customers>()];
             let command_id = clients[0].new_id();
-            let send = |n: usize| {
-                send_as(&clients[n % 2], command_id, invite(1, "ada@example.com"))
-            };
+            let send =
+                |n: usize| send_as(&clients[n % 2], command_id, invite(1, "ada@example.com"));
             let answers = join_all((0..50).map(send)).await;
             assert!(answers.iter().all(|it| *it == answers[0]), "{answers:?}");
             assert_eq!((answers[0].verdict, answers[0].version), (Verdict::Accepted, 1));
@@ -243,7 +245,9 @@ fn an_old_command_is_refused_and_one_almost_as_old_is_not() {
     run_in_time(async |fleet, time| {
         let client = fleet.client::<Customers>();
         let (old, younger) = (client.new_id(), client.new_id());
-        fleet.log.append(record_of::<CustomerCommand>(&fleet, &invite(1, "a@x.org").into(), old).await);
+        fleet
+            .log
+            .append(record_of::<CustomerCommand>(&fleet, &invite(1, "a@x.org").into(), old).await);
         time.pass(TimeDelta::hours(1));
         let command = invite(2, "b@x.org").into();
         fleet.log.append(record_of::<CustomerCommand>(&fleet, &command, younger).await);

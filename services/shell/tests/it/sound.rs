@@ -6,10 +6,7 @@ use serde_json::Value;
 use shared_events::{
     Decoded, Message, customers::CustomerEvent, headers::EventHeaders, known_schema,
 };
-use shell::{
-    memory::Fleet,
-    port::store::EventRow,
-};
+use shell::{memory::Fleet, port::store::EventRow};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 

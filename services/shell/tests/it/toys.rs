@@ -1,5 +1,8 @@
 //! A context that breaks every rule there is, one command each.
-#![expect(clippy::enum_variant_names, reason = "as in every family: events begin with their subject")]
+#![expect(
+    clippy::enum_variant_names,
+    reason = "as in every family: events begin with their subject"
+)]
 use functions::{Claim, Context, Decider, Happened, Known, Message, Parts, Project, Unique};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,7 +27,8 @@ shared_events::messages! {
         ToyBuilt {
             /// The toy.
             toy_id: Uuid,
-            /// What was built in; folding `bomb` panics, finding the row of a `ghost` does.
+            /// What was built in; folding `bomb` panics, finding the row of a `ghost` does, `nothing` makes a row
+            /// that no store can hold.
             part: String,
         }
     }
@@ -133,8 +137,9 @@ impl Project<ToyEvent> for ToyRow {
         happened: &Happened,
     ) -> Option<Self> {
         assert!(it.part != "bomb", "told to panic in project");
+        let part = if it.part == "nothing" { "\0" } else { &it.part };
         let before = row.map(|it| it.parts).unwrap_or_default();
-        let parts = format!("{before}{} ", it.part);
+        let parts = format!("{before}{part} ");
         Some(Self { id: it.toy_id, parts, version: happened.version })
     }
 }
@@ -152,9 +157,4 @@ impl Context for Toys {
 
 pub(crate) fn build(n: u128, part: &str) -> ToyCommand {
     BuildToy { toy_id: Uuid::from_u128(n), part: part.to_owned() }.into()
-}
-
-/// Puts a toy's event on the topic, as the handler would, whether or not it could have been decided.
-pub(crate) fn built(n: u128, part: &str) -> ToyEvent {
-    ToyBuilt { toy_id: Uuid::from_u128(n), part: part.to_owned() }.into()
 }

@@ -1,0 +1,91 @@
+//! Every option of `up` and `run` as a Markdown table, for the README.
+use super::Cli;
+use clap::{Arg, ArgAction, CommandFactory as _};
+use std::fmt::Write as _;
+
+/// What no option stands for.
+const VARIABLES: [(&str, &str, &str); 2] = [
+    (
+        "FLOTILLA_CACHE",
+        "the user's cache folder",
+        "Where Kafka, the schema registry and the `GraphiQL` page are kept once they were fetched",
+    ),
+    (
+        "RUST_LOG",
+        "`info,librdkafka=warn,sqlx=warn`",
+        "What is logged, by the rules of `tracing-subscriber`, such as `debug`",
+    ),
+];
+
+/// The table: those of `up`, those of `run`, which `up` takes from the environment too, and the rest of the
+/// environment.
+#[must_use]
+pub fn options_table() -> String {
+    let mut cli = Cli::command();
+    // Global options and help are complete only then.
+    cli.build();
+    let mut table = "| Option | Variable | Default | Meaning |\n|---|---|---|---|\n".to_owned();
+    for name in ["up", "run"] {
+        let Some(command) = cli.find_subcommand(name) else { continue };
+        let options = command.get_arguments().filter(|it| {
+            it.get_long().is_some()
+                && !matches!(it.get_action(), ArgAction::Help | ArgAction::HelpLong)
+        });
+        for it in options {
+            let _ = writeln!(table, "{}", row(name, it));
+        }
+    }
+    for (variable, default, meaning) in VARIABLES {
+        let _ = writeln!(table, "| | `{variable}` | {default} | {meaning} |");
+    }
+    table
+}
+
+fn row(command: &str, option: &Arg) -> String {
+    let cell = |text: String| text.replace('|', "\\|").replace('\n', " ");
+    let long = option.get_long().unwrap_or_default();
+    let value = option.get_value_names().and_then(|it| it.first());
+    let value = value.map_or_else(String::new, |it| format!(" <{it}>"));
+    let variable = option.get_env().map(|it| code(&it.to_string_lossy())).unwrap_or_default();
+    let defaults = option.get_default_values().iter().map(|it| it.to_string_lossy());
+    let default = defaults.collect::<Vec<_>>().join(",");
+    let default = if default.is_empty() { default } else { code(&default) };
+    let mut meaning = option.get_help().map(ToString::to_string).unwrap_or_default();
+    let choices = option.get_possible_values();
+    let choices: Vec<String> = choices.iter().map(|it| code(it.get_name())).collect();
+    if !choices.is_empty() && option.get_action().takes_values() {
+        let _ = write!(meaning, " ({})", choices.join(" or "));
+    }
+    let option = code(&format!("{command} --{long}{value}"));
+    let cells = [option, variable, default, meaning].map(cell);
+    format!("| {} |", cells.join(" | "))
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_has_a_row_a_variable_and_a_meaning() {
+        let table = options_table();
+        for expected in [
+            "| `up --data <FOLDER>` | `FLOTILLA_DATA` | `.flotilla` | ",
+            "| `up --ports <WHICH>` | `FLOTILLA_PORTS` | `fixed` | ",
+            "| `run --kafka-brokers <HOST:PORT>` | `KAFKA_BROKERS` | `127.0.0.1:19092` | ",
+            "| `run --graphql-depth <COUNT>` | `FLOTILLA_GRAPHQL_DEPTH` | `20` | ",
+            "`consumer` or `classic`",
+        ] {
+            assert!(table.contains(expected), "{expected:?} is not in\n{table}");
+        }
+        for row in table.lines().skip(2) {
+            let cells: Vec<&str> = row.replace("\\|", "/").leak().split(" | ").collect();
+            assert_eq!(cells.len(), 4, "{row}");
+            assert!(cells[1].starts_with('`') || row.starts_with("| |"), "no variable: {row}");
+            assert!(cells[3].len() > 12, "no meaning: {row}");
+        }
+    }
+}

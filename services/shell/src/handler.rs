@@ -4,6 +4,7 @@
 mod claims;
 pub(crate) mod decider;
 mod operate;
+mod order;
 pub(crate) mod outcome;
 mod publish;
 mod receive;

@@ -6,6 +6,7 @@ mod reads;
 mod table;
 mod troubles;
 mod views;
+mod write;
 
 pub use connection::Postgres;
 pub use ledger::PostgresLedger;

@@ -16,6 +16,7 @@ use crate::{
     },
     status::{PartStatus, Reporter},
 };
+use chrono::TimeDelta;
 use functions::Context;
 use shared_events::WriterSchema;
 use std::{
@@ -73,6 +74,7 @@ pub(crate) struct Handler<L: Log, S: Store> {
     started: Duration,
     next_commit: Duration,
     next_check: Duration,
+    next_sweep: Duration,
     pub(crate) report: Reporter,
 }
 
@@ -80,9 +82,9 @@ pub(crate) struct Handler<L: Log, S: Store> {
 pub(crate) struct Part {
     pub(crate) row: LedgerRow,
     /// The offset that the log should hand out next; unknown until the first record.
-    expect: Option<i64>,
+    pub(super) expect: Option<i64>,
     /// Where we went back to because of a jump: a second jump from there means that nothing is there.
-    sought: Option<i64>,
+    pub(super) sought: Option<i64>,
     /// How far events were handed to the producer.
     pub(crate) cursor: i64,
     /// Nothing is published before: something is in the way.
@@ -129,6 +131,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             started: clock.elapsed(),
             next_commit: Duration::ZERO,
             next_check: clock.elapsed() + CHECK_INTERVAL,
+            next_sweep: clock.elapsed() + SWEEP_INTERVAL,
             clock,
             settings,
             log,
@@ -332,74 +335,6 @@ impl<L: Log, S: Store> Handler<L, S> {
         if work.is_empty() { Ok(()) } else { self.decide_all(work).await }
     }
 
-    /// Keeps what is next in order. Records that were passed already are answered again; a jump means that a
-    /// batch was dropped, or that the group's offset is ahead of the ledger: back to where we are (W4).
-    async fn sort(&mut self, records: Vec<Record>) -> Result<Vec<Record>, Trouble> {
-        let mut fresh = Vec::with_capacity(records.len());
-        let mut passed = Vec::new();
-        let mut back: BTreeMap<i32, i64> = BTreeMap::new();
-        for record in records {
-            let Some(part) = self.parts.get_mut(&record.part) else { continue };
-            if back.contains_key(&record.part) {
-                continue;
-            }
-            let expected = part.expect.unwrap_or(part.row.next_offset);
-            if record.offset > expected && part.sought != Some(expected) {
-                back.insert(record.part, expected);
-                continue;
-            }
-            if part.expect.is_some_and(|it| record.offset < it)
-                && record.offset >= part.row.next_offset
-            {
-                // Handed out twice.
-                continue;
-            }
-            if record.offset >= part.row.next_offset {
-                part.expect = Some(record.offset + 1);
-                fresh.push(record);
-            } else {
-                passed.push(record);
-            }
-        }
-        for (part, offset) in back {
-            self.go_back(part, offset).await?;
-        }
-        if !passed.is_empty() {
-            let recreated = self.answer_again(passed).await?;
-            fresh.retain(|it| !recreated.contains(&it.part));
-        }
-        Ok(fresh)
-    }
-
-    async fn go_back(&mut self, part: i32, offset: i64) -> Result<(), Trouble> {
-        let topic = Arc::clone(&self.settings.command_topic);
-        let (low, _) = self.consumer.ends(&topic, part).await?;
-        if low > offset {
-            tracing::error!(
-                context = self.settings.context,
-                part,
-                from = offset,
-                to = low,
-                "commands are gone: the log dropped them before they were decided; keep commands longer"
-            );
-        }
-        tracing::info!(context = self.settings.context, part, offset, "reading again after a jump");
-        self.consumer.seek(&topic, part, offset.max(low)).await?;
-        if let Some(it) = self.parts.get_mut(&part) {
-            it.expect = Some(offset.max(low));
-            it.sought = it.expect;
-        }
-        Ok(())
-    }
-
-    /// After a seek to a place before the ledger's offset.
-    pub(crate) fn expect_anything(&mut self, part: i32) {
-        if let Some(it) = self.parts.get_mut(&part) {
-            it.expect = None;
-            it.sought = None;
-        }
-    }
-
     /// What happens from time to time.
     async fn tick(&mut self, is_idle: bool) -> Result<(), Trouble> {
         let now = self.clock.elapsed();
@@ -413,6 +348,10 @@ impl<L: Log, S: Store> Handler<L, S> {
             if is_idle && self.unsaved {
                 self.save_published().await?;
             }
+        }
+        if is_idle && now >= self.next_sweep {
+            self.next_sweep = now + SWEEP_INTERVAL;
+            self.ledger.forget_outcomes(self.clock.now() - OUTCOMES_KEPT, SWEEP_MAX).await?;
         }
         if now >= self.next_check {
             self.next_check = now + CHECK_INTERVAL;
@@ -447,5 +386,9 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 const JOINED_AFTER: Duration = Duration::from_secs(10);
 /// W8.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// Longer than a command can come again (W5).
+const OUTCOMES_KEPT: TimeDelta = TimeDelta::days(7);
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+const SWEEP_MAX: i64 = 10_000;
 /// Until a partition that had to be dropped is tried again.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(500);

@@ -3,7 +3,9 @@ use super::store::{Database, MemoryStore};
 use crate::port::store::{
     Batch, EventRow, Found, History, Ledger, LedgerRow, LookUp, SnapshotRow, StoreError, WriteError,
 };
+use chrono::{DateTime, Utc};
 use shared_events::Fingerprint;
+use uuid::Uuid;
 
 /// The write side of a context in memory.
 pub struct MemoryLedger {
@@ -150,6 +152,21 @@ impl Ledger for MemoryLedger {
                     row.published_offset = *offset;
                 }
             }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn forget_outcomes(
+        &mut self,
+        before: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<(), StoreError> {
+        let limit = usize::try_from(limit).unwrap_or_default();
+        self.with(|it| {
+            let old = it.outcomes.values().filter(|row| row.at < before).take(limit);
+            let old: Vec<Uuid> = old.map(|row| row.command_id).collect();
+            it.outcomes.retain(|id, _| !old.contains(id));
             Ok(())
         })
         .await

@@ -284,6 +284,13 @@ pub trait Ledger {
     /// Notes what is in the log for certain, as (partition, epoch, published, published offset).
     async fn published(&mut self, marks: &[(i32, i64, i64, i64)]) -> Result<(), StoreError>;
 
+    /// Forgets outcomes of before this instant, and at most `limit` of them at once (W5).
+    async fn forget_outcomes(
+        &mut self,
+        before: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<(), StoreError>;
+
     /// Keeps snapshots; losing them costs time only.
     async fn keep_snapshots(&mut self, snapshots: &[SnapshotRow]) -> Result<(), StoreError>;
 

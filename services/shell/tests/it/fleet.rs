@@ -5,7 +5,7 @@ use customers::{
     views::{Customer, InvitationsPerDay},
 };
 use functions::{Context, Message, View};
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use shared_events::{
     customers::{CustomerCommand, InviteCustomer, VerifyCustomer},
     fleet::Verdict,
@@ -117,7 +117,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) -> impl Future<
     async move {
         let clock = Clock::system();
         while !is_so() {
-            assert!(clock.elapsed() < Duration::from_secs(60), "never: {what} ({place})");
+            assert!(clock.elapsed() < Duration::from_mins(1), "never: {what} ({place})");
             clock.sleep(Duration::from_millis(5)).await;
         }
     }
@@ -173,6 +173,31 @@ pub(crate) async fn accepted(client: &Client, command: impl Into<CustomerCommand
     let answer = send(client, command).await.unwrap();
     assert_eq!((answer.verdict, &answer.rejection), (Verdict::Accepted, &None));
     answer
+}
+
+/// So many invitations at once, one every few milliseconds; each has half a minute.
+pub(crate) async fn load(
+    client: &Client,
+    from: u128,
+    count: u128,
+) -> Vec<Result<Answer, CommandError>> {
+    let one = |n: u128| async move {
+        pass(Duration::from_millis(u64::try_from(n * 3).unwrap())).await;
+        let command: CustomerCommand = invite(from + n, &format!("{}@x.org", from + n)).into();
+        let deadline = Duration::from_secs(30);
+        let envelope = Envelope { deadline, ..envelope_of(client.new_id()) };
+        client.command(&command, envelope).await
+    };
+    join_all((0..count).map(one)).await
+}
+
+/// All of them accepted, once each.
+#[track_caller]
+pub(crate) fn all_accepted(answers: &[Result<Answer, CommandError>]) {
+    for it in answers {
+        let it = it.as_ref().unwrap();
+        assert_eq!((it.verdict, it.version), (Verdict::Accepted, 1), "{it:?}");
+    }
 }
 
 pub(crate) fn invite(n: u128, email: &str) -> InviteCustomer {
@@ -234,7 +259,7 @@ pub(crate) async fn outcome(client: &Client, context: &str, command_id: Uuid) ->
         if let CommandStatus::Decided(answer) = client.status(context, command_id).await.unwrap() {
             return answer;
         }
-        assert!(clock.elapsed() < Duration::from_secs(60), "{command_id} is never decided");
+        assert!(clock.elapsed() < Duration::from_mins(1), "{command_id} is never decided");
         clock.sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,9 +1,11 @@
 //! The shell with a real context on it, in memory.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 mod bad_records;
 mod claims;
 mod faults;
 mod fleet;
 mod handler;
+mod lost_logs;
 mod positions;
 mod reads;
 mod replies;

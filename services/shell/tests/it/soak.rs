@@ -45,7 +45,7 @@ async fn client_of(fleet: &Fleet, seed: u64, count: usize) -> Vec<(Uuid, Answer)
     let mut random = Random(seed);
     let (client, other) = (fleet.client::<Customers>(), fleet.client::<Customers>());
     let mut answered = Vec::new();
-    let mut seen = Position::new();
+    let mut position = Position::new();
     for _ in 0..count {
         let (command, command_id) = (command(&mut random), random.id());
         let again = random.below(5) == 0;
@@ -54,7 +54,7 @@ async fn client_of(fleet: &Fleet, seed: u64, count: usize) -> Vec<(Uuid, Answer)
             let second = answer_of(&other, &command, command_id).await;
             assert_eq!(answer, second, "the same command has two answers");
         }
-        assert_reads_own_write(&client, &command, &answer, &mut seen).await;
+        assert_reads_own_write(&client, &command, &answer, &mut position).await;
         answered.push((command_id, answer));
         pass(Duration::from_millis(random.below(20))).await;
     }

@@ -1,8 +1,4 @@
 //! A context that breaks every rule there is, one command each.
-#![expect(
-    clippy::enum_variant_names,
-    reason = "as in every family: events begin with their subject"
-)]
 use functions::{Claim, Context, Decider, Happened, Known, Message, Parts, Project, Unique};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

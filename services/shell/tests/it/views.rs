@@ -344,12 +344,16 @@ fn a_frozen_aggregator_shows_nothing_twice() {
                 .iter()
                 .map(|it| format!("customers.{}.{}.1", it.table, it.hash))
                 .collect();
-            groups.iter().for_each(|it| fleet.log.freeze(it));
+            for it in &groups {
+                fleet.log.freeze(it);
+            }
             let _next = fleet.aggregator::<Customers>();
             for n in 2..40 {
                 accepted(&client, invite(n, &format!("{n}@example.com"))).await;
             }
-            groups.iter().for_each(|it| fleet.log.thaw(it));
+            for it in &groups {
+                fleet.log.thaw(it);
+            }
             for n in 2..40 {
                 accepted(&client, VerifyCustomer { customer_id: id(n) }).await;
             }

@@ -3,10 +3,11 @@ use crate::{
     audit::audit,
     fleet::Fleet,
     load::Load,
-    server::until_some,
+    server::{answer, until_some},
     servers::{Folder, one_after_another},
 };
 use ::fleet::stack::{Server, Stack, Stopwatch};
+use serde_json::json;
 use std::sync::Arc;
 
 const ALL: [&str; 3] = ["customers-handler", "customers-aggregator", "bff"];
@@ -20,6 +21,7 @@ async fn servers_that_die_under_load_lose_nothing() {
     a_registry_that_is_away(&stack).await;
     a_server_that_dies(&stack, Server::Kafka).await;
     a_server_that_dies(&stack, Server::Postgres).await;
+    a_view_whose_last_commits_are_lost(&stack).await;
     stack.stop(Arc::new(())).await;
 }
 
@@ -96,4 +98,25 @@ async fn a_server_that_dies(stack: &Stack, dies: Server) {
     load.goes_on(load.now()).await;
     let story = load.stop().await;
     audit(&fleet, &servers[0], &story).await;
+}
+
+/// Views commit without waiting for the disk: a crash takes back what readers saw. They see it again, even if
+/// nothing new happens.
+async fn a_view_whose_last_commits_are_lost(stack: &Stack) {
+    let fleet = Fleet::bare(stack.addresses());
+    fleet.migrate().await;
+    let process = fleet.ready_process(&ALL).await;
+    let server = process.server();
+    let it = server.mutate("inviteCustomer", json!({ "email": "ada@example.com" })).await;
+    stack.kill(Server::Postgres).await;
+    assert_eq!(it.body["data"]["inviteCustomer"]["customer"]["version"], 1, "{}", it.body);
+    let position = it.header("flotilla-position").expect("a position");
+    stack.start_again(Server::Postgres).await.expect("the server");
+    let watch = Stopwatch::start();
+    until_some("the view is as it was", async || {
+        let shown = answer(server.ask_after(position, "{ customers { totalCount } }")).await;
+        (shown.body["data"]["customers"]["totalCount"] == 1).then_some(())
+    })
+    .await;
+    eprintln!("Postgres killed after a commit: the row is back {:?} after it is", watch.took());
 }

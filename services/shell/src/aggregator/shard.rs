@@ -174,8 +174,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             self.process(records).await?;
         }
         self.look_for_missing().await?;
-        self.tick().await;
-        Ok(())
+        self.tick().await
     }
 
     /// Nothing half done is kept: the partitions are taken again, from their checkpoints.
@@ -282,12 +281,15 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         self.write_batch(batch).await.map_err(super::show::Shown::into_trouble)
     }
 
-    async fn tick(&mut self) {
+    async fn tick(&mut self) -> Result<(), Trouble> {
         let now = self.clock.elapsed();
         if now >= self.next_commit {
             self.next_commit = now + COMMIT_INTERVAL;
             let hints = self.hints();
             self.consumer.commit(&hints);
+            // A server that crashed may have lost the last commits, which do not wait for the disk: whoever saw them
+            // waits until they are there again, and no new event may come to find it out.
+            self.store.load(&self.view, &self.generation, &[], false).await?;
         }
         if now >= self.next_check {
             self.next_check = now + CHECK_INTERVAL;
@@ -298,6 +300,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                 self.report_part(part, Some((high - part.row.next_offset).max(0)));
             }
         }
+        Ok(())
     }
 
     fn hints(&self) -> Vec<(Arc<str>, i32, i64)> {

@@ -76,6 +76,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         match self.show(&events, None).await {
             Ok(()) => Ok(()),
             Err(Shown::Unstorable(why)) => {
+                self.store.roll_back().await;
                 tracing::warn!(view = self.view.table, %why, events = events.len(), "a row cannot be stored: looking for its event");
                 for it in &events {
                     match self.show(std::slice::from_ref(it), None).await {

@@ -27,7 +27,7 @@ use uuid::Uuid;
 enum Written {
     Done,
     /// One of its commands is at fault: decide them apart (W9).
-    Apart(Vec<Received>),
+    Apart(Vec<Received>, &'static str),
     /// One of its partitions is corrupt: decide them apart (W9).
     ByPartition(Vec<Received>, String),
 }
@@ -39,19 +39,21 @@ impl<L: Log, S: Store> Handler<L, S> {
         while let Some(work) = stack.pop() {
             match self.write_down(work).await? {
                 Written::Done => {}
-                Written::Apart(mut work) if work.len() > 1 => {
+                Written::Apart(mut work, _) if work.len() > 1 => {
                     let second = work.split_off(work.len() / 2);
                     stack.push(second);
                     stack.push(work);
                 }
-                Written::Apart(work) => {
+                Written::Apart(work, why) => {
                     let refused = work
                         .iter()
                         .find(|it| matches!(it.body, Body::Refused { code: code::UNSTORABLE, .. }));
                     match refused.map(|it| it.part) {
                         // Not even its refusal can be stored.
                         Some(part) => self.stuck(part, "a record's refusal cannot be stored"),
-                        None => stack.push(work.into_iter().map(unstorable).collect()),
+                        None => {
+                            stack.push(work.into_iter().map(|it| unstorable(it, why)).collect())
+                        }
                     }
                 }
                 Written::ByPartition(work, why) => {
@@ -99,11 +101,11 @@ impl<L: Log, S: Store> Handler<L, S> {
                     outcomes = self.outcomes(&work).await?;
                 }
                 Err(WriteError::ClaimTaken | WriteError::Again(_)) if attempt < ATTEMPTS_MAX => {}
-                Err(WriteError::ClaimTaken) => return Ok(Written::Apart(work)),
+                Err(WriteError::ClaimTaken) => return Ok(Written::Apart(work, NOT_HELD)),
                 Err(WriteError::Again(why)) => return Err(StoreError::Away(why).into()),
                 Err(WriteError::Data(why)) => {
                     tracing::warn!(context = self.settings.context, %why, commands = work.len(), "a batch has a value that the store cannot hold");
-                    return Ok(Written::Apart(work));
+                    return Ok(Written::Apart(work, NO_TEXT));
                 }
                 Err(WriteError::Corrupt(why)) => return Ok(Written::ByPartition(work, why)),
                 Err(WriteError::Store(error)) => return Err(error.into()),
@@ -365,7 +367,7 @@ impl<L: Log, S: Store> Handler<L, S> {
     }
 }
 
-fn unstorable(it: Received) -> Received {
+fn unstorable(it: Received, why: &str) -> Received {
     let stream = match &it.body {
         Body::Command { stream, .. } => Some(*stream),
         Body::Refused { stream, .. } => *stream,
@@ -375,13 +377,16 @@ fn unstorable(it: Received) -> Received {
         Body::Command { request_hash, .. } | Body::Refused { request_hash, .. } => *request_hash,
         Body::Republish { .. } => request_hash("", &[], None),
     };
-    let reason = "it has a value that the store cannot hold, such as a character U+0000".to_owned();
+    let reason = why.to_owned();
     let body =
         Body::Refused { code: code::UNSTORABLE, reason, request_hash: hash, stream, dead: true };
     Received { body, ..it }
 }
 
 const ATTEMPTS_MAX: u32 = 10;
+const NO_TEXT: &str = "it has a value that the store cannot hold, such as a character U+0000";
+const NOT_HELD: &str =
+    "its unique values are not held as the decision assumes, or change hands too fast: try again";
 /// W5a.
 const SUSPICIOUS_BATCHES: u32 = 50;
 const SNAPSHOT_EVENTS: i64 = 500;

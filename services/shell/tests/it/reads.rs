@@ -1,12 +1,12 @@
 //! Which rows a read answers with, in which order, and whether there are more.
-use crate::fleet::{WAIT, accepted, id, invite, rows, run};
+use crate::fleet::{WAIT, accepted, id, invite, rows, run, run_with};
 use customers::{
     Customers,
     views::{Customer, InvitationsPerDay},
 };
 use shell::{
     Client,
-    memory::Fleet,
+    memory::{Fleet, FleetOptions},
     position::Position,
     reads::{Page, ReadError, Select},
 };
@@ -124,10 +124,13 @@ fn a_view_that_nobody_builds_yet_is_being_built() {
 
 #[test]
 fn a_view_that_has_to_catch_up_is_not_shown_half() {
-    run(async |fleet| {
+    let small = FleetOptions { batch_max: 5, ..FleetOptions::default() };
+    run_with(small, async |fleet| {
         let _handler = fleet.handler::<Customers>();
         let client = fleet.client::<Customers>();
         customers(&client, 400).await;
+        // So that a reader comes in between.
+        fleet.store.set_slow(7);
         let all = || Select::Page(Page { limit: 1, count: true, ..Page::default() });
         let _aggregator = fleet.aggregator::<Customers>();
         let found = client.read::<Customer>(all(), &Position::new(), WAIT).await.unwrap();

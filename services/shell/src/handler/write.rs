@@ -52,7 +52,7 @@ impl<L: Log, S: Store> Handler<L, S> {
                         // Not even its refusal can be stored.
                         Some(part) => self.stuck(part, "a record's refusal cannot be stored"),
                         None => {
-                            stack.push(work.into_iter().map(|it| unstorable(it, why)).collect())
+                            stack.push(work.into_iter().map(|it| unstorable(it, why)).collect());
                         }
                     }
                 }

@@ -72,8 +72,9 @@ pub(super) fn refused(refusal: Refusal, media: Media, session: Option<&Session>)
 /// The answer to a request that went through the executor, which validates first.
 pub(super) fn executed(mut it: Executed, media: Media, session: &Session) -> Response {
     // Errors of fields have a path; those found before anything is executed have none.
-    let refused =
-        it.data == Value::Null && !it.errors.is_empty() && it.errors.iter().all(|it| it.path.is_empty());
+    let refused = it.data == Value::Null
+        && !it.errors.is_empty()
+        && it.errors.iter().all(|it| it.path.is_empty());
     for error in &mut it.errors {
         explain(error, !refused);
     }

@@ -100,7 +100,7 @@ impl Load {
             });
             ends.collect::<Option<Vec<_>>>()?.into_iter().max()
         };
-        until_some("mutations are answered", go_on).await - since
+        until_some("mutations are answered", go_on).await.saturating_sub(since)
     }
 
     /// The longest that a mutation took, of those that were answered after `since`.
@@ -183,7 +183,7 @@ impl Client {
             match self.attempt(&body).await {
                 Ok(answer) => {
                     let payload = &answer.body["data"][field];
-                    let took = self.shared.watch.took() - sent;
+                    let took = self.shared.watch.took().saturating_sub(sent);
                     let told = Told {
                         command_id,
                         customer: payload["customer"].clone(),
@@ -201,7 +201,7 @@ impl Client {
                 }
                 Err(why) => {
                     let now = self.shared.watch.took();
-                    assert!(now - sent < PATIENCE, "no answer to {field} {command_id}: {why}");
+                    assert!(now < sent + PATIENCE, "no answer to {field} {command_id}: {why}");
                     self.shared.failed.lock().unwrap().push((now, why));
                 }
             }

@@ -86,8 +86,10 @@ async fn the_page_and_its_files_are_served() {
     let aggregator = shell::aggregator::<customers::Customers>();
     let server = fleet.serve(vec![aggregator], config).await;
     let page = server.text("/").await;
-    let files: Vec<&str> =
-        page.split('"').filter(|it| it.ends_with(".js") || it.ends_with(".css")).collect();
+    let files: Vec<&str> = page
+        .split('"')
+        .filter(|it| matches!(it.rsplit_once('.'), Some((_, "js" | "css"))))
+        .collect();
     assert!(files.len() > 3, "{page}");
     for file in files {
         let path = if file.starts_with('/') { file.to_owned() } else { format!("/{file}") };

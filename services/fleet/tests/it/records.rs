@@ -129,7 +129,7 @@ async fn a_record_that_is_no_command_is_a_dead_letter_and_the_rest_goes_on() {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, it| format!("{text}{it:02x}"))
 }
 
 #[tokio::test]

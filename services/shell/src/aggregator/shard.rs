@@ -261,7 +261,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             }
             let caught_up = row.caught_up;
             row.caught_up |= low == high || row.next_offset >= high;
-            let part = Part::new(row.clone(), high);
+            let part = Part::new(row.clone(), if low == high { 0 } else { high });
             if row.caught_up != caught_up {
                 behind.push(CheckpointMove { from_pseq: row.pseq, to: row.clone() });
             }
@@ -310,8 +310,9 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     }
 
     pub(super) fn tell_whether_caught_up(&self) {
-        if self.parts.len() == self.assigned.len() && self.parts.values().all(|it| it.row.caught_up)
-        {
+        // What its checkpoint says was true in an earlier life; ready is who has read all there was in this one.
+        let has_all = |it: &Part| it.row.next_offset >= it.target;
+        if self.parts.len() == self.assigned.len() && self.parts.values().all(has_all) {
             self.report.caught_up();
         }
     }

@@ -68,9 +68,9 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let (events, moved) = self.arrange(records).await;
         if !moved.is_empty() {
             self.write(&ViewBatch { checkpoints: moved, ..ViewBatch::default() }).await?;
-            self.tell_whether_caught_up();
         }
         if events.is_empty() {
+            self.tell_whether_caught_up();
             return Ok(());
         }
         match self.show(&events, None).await {

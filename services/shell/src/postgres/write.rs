@@ -17,35 +17,6 @@ with own as (
     returning 1
 ),
 gate as materialized (select write.require(count(*), cardinality($1::int[]), 'FL001') as open from own),
-events as (
-    insert into write.event (part, pseq, stream, version, type, schema, data, meta, at)
-    select e.part, e.pseq, e.stream, e.version, e.type, e.schema, e.data, e.meta::jsonb, e.at
-    from gate, unnest($8::int[], $9::bigint[], $10::uuid[], $11::bigint[], $12::text[], $13::bigint[], $14::bytea[],
-        $15::text[], $16::timestamptz[]) e (part, pseq, stream, version, type, schema, data, meta, at)
-    where gate.open
-),
-outcomes as (
-    insert into write.outcome (command_id, part, request_hash, body, at)
-    select o.command_id, o.part, o.request_hash, o.body, o.at
-    from gate, unnest($17::uuid[], $18::int[], $19::bytea[], $20::bytea[], $21::timestamptz[])
-        o (command_id, part, request_hash, body, at)
-    where gate.open
-)
-select open from gate";
-
-/// The same with claims and dead letters, which most batches do not have.
-const WRITE_ALL: &str = "
-with own as (
-    update write.ledger l
-    set next_offset = m.to_offset, pseq = m.pseq,
-        published = greatest(l.published, m.published),
-        published_offset = greatest(l.published_offset, m.published_offset)
-    from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
-        m (part, epoch, from_offset, to_offset, pseq, published, published_offset)
-    where l.part = m.part and l.epoch = m.epoch and l.next_offset = m.from_offset
-    returning 1
-),
-gate as materialized (select write.require(count(*), cardinality($1::int[]), 'FL001') as open from own),
 change as materialized (
     select c.*
     from gate, unnest($22::text[], $23::text[], $24::uuid[], $25::uuid[], $26::int[], $27::bigint[])
@@ -105,8 +76,7 @@ pub(super) async fn write(connection: &mut PgConnection, batch: &Batch) -> Resul
             batch.$rows.iter().map($value).collect::<Vec<_>>()
         };
     }
-    let is_small = batch.claims.is_empty() && batch.dead_letters.is_empty();
-    let query = sqlx::query(if is_small { WRITE } else { WRITE_ALL })
+    sqlx::query(WRITE)
         .bind(column!(moves, |it| it.part))
         .bind(column!(moves, |it| it.epoch))
         .bind(column!(moves, |it| it.from_offset))
@@ -127,12 +97,7 @@ pub(super) async fn write(connection: &mut PgConnection, batch: &Batch) -> Resul
         .bind(column!(outcomes, |it| it.part))
         .bind(column!(outcomes, |it| it.request_hash.as_slice()))
         .bind(column!(outcomes, |it| it.body.as_slice()))
-        .bind(column!(outcomes, |it| it.at));
-    if is_small {
-        query.fetch_one(connection).await?;
-        return Ok(());
-    }
-    query
+        .bind(column!(outcomes, |it| it.at))
         .bind(column!(claims, |it| it.kind.as_str()))
         .bind(column!(claims, |it| it.value.as_str()))
         .bind(column!(claims, |it| it.expected))

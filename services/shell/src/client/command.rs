@@ -31,7 +31,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 /// Sends commands, waits for their answers, reads views. Cheap to clone.
@@ -66,6 +66,7 @@ pub(crate) struct Inner {
     told_pending: Mutex<LruCache<Uuid, ()>>,
     /// Whether replies can be received.
     is_open: AtomicBool,
+    opened: Notify,
 }
 
 /// Those who wait, by command and request: the same id may be in flight with another body.
@@ -99,11 +100,13 @@ impl Inner {
             waiting: Mutex::default(),
             told_pending: Mutex::new(LruCache::new(TOLD_PENDING_MAX)),
             is_open: AtomicBool::new(true),
+            opened: Notify::new(),
         }
     }
 
     pub(super) fn set_open(&self, is_open: bool) {
         self.is_open.store(is_open, Ordering::Release);
+        self.opened.notify_waiters();
     }
 
     pub(super) fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -198,6 +201,11 @@ impl Client {
         envelope: &Envelope,
     ) -> Result<(Outgoing, RequestHash), CommandError> {
         let it = &*self.0;
+        let opened = it.opened.notified();
+        if !it.is_open.load(Ordering::Acquire) {
+            // Queries are answered a moment before replies can be received: not worth a refusal.
+            it.clock.timeout(START_PATIENCE.min(envelope.deadline), opened).await;
+        }
         if !it.is_open.load(Ordering::Acquire) {
             let why = "the fleet is starting: kafka, or the schema registry, does not answer yet";
             return Err(CommandError::Unavailable(why.to_owned()));
@@ -284,4 +292,5 @@ impl Drop for Forget<'_> {
     }
 }
 
+const START_PATIENCE: Duration = Duration::from_secs(2);
 const TOLD_PENDING_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();

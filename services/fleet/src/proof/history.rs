@@ -1,0 +1,81 @@
+//! What clients asked, and what they were told.
+use shared_events::customers::CustomerCommand;
+use shell::position::Position;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// All that the clients of a run asked and were told, in any order.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Each request once. A command that is sent again until it is answered is one call.
+    pub calls: Vec<Call>,
+}
+
+/// One request, from when it was first sent until it was answered.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who asked: the calls of one client follow each other.
+    pub client: usize,
+    /// When it was sent for the first time, on a clock that all clients share.
+    pub begun: Duration,
+    /// When its answer had come; `None` if it was given up, and may have taken effect or yet do so.
+    pub ended: Option<Duration>,
+    /// What was asked, and told.
+    pub asked: Asked,
+}
+
+/// What a call was about.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// A mutation.
+    Command {
+        /// Its id, the same at every attempt.
+        command_id: Uuid,
+        /// What it asks for.
+        command: CustomerCommand,
+        /// The final answer; `None` if it was given up.
+        told: Option<Told>,
+    },
+    /// A query of customers by their ids.
+    Read {
+        /// What the client had seen before: an answer may not be older.
+        seen: Position,
+        /// The ids that were asked for.
+        ids: Vec<Uuid>,
+        /// The rows, and how new they are; `None` if there was an error instead.
+        told: Option<Vantage>,
+    },
+}
+
+/// The final answer to a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The rejection's code; `None`: it was accepted.
+    pub code: Option<String>,
+    /// Who holds the e-mail, in an `ALREADY_INVITED`.
+    pub holder: Option<Uuid>,
+    /// The version of the customer after it, if the answer tells it (a rejection over GraphQL does not).
+    pub version: Option<i64>,
+    /// Where the effect is.
+    pub position: Position,
+}
+
+/// What a query showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vantage {
+    /// The customers that there were.
+    pub rows: Vec<ReadRow>,
+    /// How much of each partition the view had.
+    pub position: Position,
+}
+
+/// A row of the view of customers, as far as it is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadRow {
+    /// The customer.
+    pub id: Uuid,
+    /// Its version.
+    pub version: i64,
+    /// Its address, as typed.
+    pub email: String,
+}

@@ -4,9 +4,11 @@
 //! - [`up`]: every service of the fleet, in this process
 //! - [`cli`]: the commands
 //! - [`proof`]: what is promised, checked
+//! - [`simulation`]: the fleet in virtual time, with faults by seed
 pub mod cli;
 pub mod proof;
 pub mod schemas;
 pub mod services;
+pub mod simulation;
 pub mod stack;
 pub mod up;

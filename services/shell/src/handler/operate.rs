@@ -21,7 +21,7 @@ use shared_events::{
     headers::ReplyTo,
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 use uuid::Uuid;
@@ -40,7 +40,7 @@ pub(crate) struct Decided {
     pub(crate) batch: Batch,
     pub(crate) answers: Vec<Answer>,
     /// The streams that changed, as they will be once the batch is written down.
-    pub(crate) streams: HashMap<Uuid, Stream>,
+    pub(crate) streams: BTreeMap<Uuid, Stream>,
     /// (partition, `pseq`) after which events are missed somewhere.
     pub(crate) republish: Vec<(i32, i64)>,
 }
@@ -72,7 +72,7 @@ pub(crate) struct Operation<'a> {
     rules: &'a Rules<'a>,
     heads: BTreeMap<i32, Head>,
     /// The state of every stream that the batch is about: looked up, then changed by the batch.
-    streams: HashMap<Uuid, Stream>,
+    streams: BTreeMap<Uuid, Stream>,
     changed: Vec<Uuid>,
     claims: Claims,
     outcomes: BTreeMap<Uuid, Known>,
@@ -107,7 +107,7 @@ impl<'a> Operation<'a> {
     pub(crate) fn new(
         rules: &'a Rules<'a>,
         rows: impl IntoIterator<Item = LedgerRow>,
-        streams: HashMap<Uuid, Stream>,
+        streams: BTreeMap<Uuid, Stream>,
         claims: Claims,
         outcomes: impl IntoIterator<Item = (OutcomeRow, Option<Reply>)>,
     ) -> Self {

@@ -2,7 +2,7 @@
 use super::decider::{AnyState, Deciders};
 use chrono::{DateTime, Utc};
 use lru::LruCache;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// A stream as the decider left it.
@@ -74,7 +74,7 @@ impl Cache {
         }
     }
 
-    pub(crate) fn extend(&mut self, streams: HashMap<Uuid, Stream>) {
+    pub(crate) fn extend(&mut self, streams: BTreeMap<Uuid, Stream>) {
         for (id, stream) in streams {
             self.put(id, stream);
         }

@@ -17,7 +17,7 @@ use crate::port::{
 };
 use shared_events::{WriterSchema, fleet::Reply, known_schema};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, BTreeMap},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -117,7 +117,7 @@ impl<L: Log, S: Store> Handler<L, S> {
     fn operate(
         &self,
         work: &[Received],
-        streams: HashMap<Uuid, Stream>,
+        streams: BTreeMap<Uuid, Stream>,
         claims: Claims,
         outcomes: &[(OutcomeRow, Option<Reply>)],
     ) -> Decided {
@@ -151,9 +151,9 @@ impl<L: Log, S: Store> Handler<L, S> {
     async fn look_up(
         &mut self,
         work: &[Received],
-    ) -> Result<(HashMap<Uuid, Stream>, Claims), Trouble> {
+    ) -> Result<(BTreeMap<Uuid, Stream>, Claims), Trouble> {
         let mut ask = LookUp::default();
-        let mut streams = HashMap::new();
+        let mut streams = BTreeMap::new();
         for it in work {
             let Body::Command { decider, stream, asks, .. } = &it.body else { continue };
             match self.cache.get(*stream) {
@@ -267,7 +267,7 @@ impl<L: Log, S: Store> Handler<L, S> {
     async fn written(&mut self, decided: Decided) -> Result<(), Trouble> {
         let Decided { batch, answers, mut streams, republish } = decided;
         let replies = Deliveries::receipt();
-        let mut begins = HashMap::new();
+        let mut begins = BTreeMap::new();
         for it in &batch.moves {
             let Some(part) = self.parts.get_mut(&it.part) else { continue };
             begins.insert(it.part, part.row.pseq);
@@ -311,7 +311,7 @@ impl<L: Log, S: Store> Handler<L, S> {
         Ok(())
     }
 
-    async fn keep_snapshots(&mut self, streams: &mut HashMap<Uuid, Stream>) {
+    async fn keep_snapshots(&mut self, streams: &mut BTreeMap<Uuid, Stream>) {
         let due = streams
             .iter_mut()
             .filter(|(_, it)| it.version - it.snapshot_version >= SNAPSHOT_EVENTS);
@@ -338,7 +338,7 @@ impl<L: Log, S: Store> Handler<L, S> {
     async fn drop_fenced(&mut self) -> Result<(), Trouble> {
         let parts: Vec<i32> = self.parts.keys().copied().collect();
         let rows = self.ledger.rows(&parts).await?;
-        let rows: HashMap<i32, LedgerRow> = rows.into_iter().map(|it| (it.part, it)).collect();
+        let rows: BTreeMap<i32, LedgerRow> = rows.into_iter().map(|it| (it.part, it)).collect();
         for part in parts {
             // A row that is gone is not ours either: the database is another one.
             let same = rows.get(&part).zip(self.parts.get(&part)).is_some_and(|(row, it)| {

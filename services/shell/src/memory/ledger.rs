@@ -16,15 +16,16 @@ pub struct MemoryLedger {
 impl MemoryLedger {
     async fn with<T, E: From<StoreError>>(
         &self,
+        what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store.call(&self.context, act).await
+        self.store.call(&self.context, what, act).await
     }
 }
 
 impl Ledger for MemoryLedger {
     async fn acquire(&mut self, parts: &[i32]) -> Result<Vec<LedgerRow>, StoreError> {
-        self.with(|it| {
+        self.with("acquire", |it| {
             let take = |part: &i32| {
                 let row = it.ledger.entry(*part).or_insert_with(|| new_row(*part));
                 row.epoch += 1;
@@ -41,7 +42,7 @@ impl Ledger for MemoryLedger {
         epoch: i64,
         next_offset: i64,
     ) -> Result<Option<LedgerRow>, StoreError> {
-        self.with(|it| {
+        self.with("rewind", |it| {
             let row = it.ledger.get_mut(&part).filter(|it| it.epoch == epoch);
             Ok(row.map(|row| {
                 row.epoch += 1;
@@ -53,12 +54,14 @@ impl Ledger for MemoryLedger {
     }
 
     async fn rows(&mut self, parts: &[i32]) -> Result<Vec<LedgerRow>, StoreError> {
-        self.with(|it| Ok(parts.iter().filter_map(|part| it.ledger.get(part).cloned()).collect()))
-            .await
+        self.with("rows", |it| {
+            Ok(parts.iter().filter_map(|part| it.ledger.get(part).cloned()).collect())
+        })
+        .await
     }
 
     async fn look_up(&mut self, ask: &LookUp) -> Result<Found, StoreError> {
-        self.with(|it| {
+        self.with("look up", |it| {
             let mut found = Found::default();
             for (stream, fold) in &ask.streams {
                 let Some(places) = it.streams.get(stream) else { continue };
@@ -85,7 +88,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<(), WriteError> {
-        self.with(|it| {
+        self.with("write", |it| {
             check(it, batch)?;
             for to in &batch.moves {
                 if let Some(row) = it.ledger.get_mut(&to.part) {
@@ -99,6 +102,7 @@ impl Ledger for MemoryLedger {
                 it.events.insert((event.part, event.pseq), event.clone());
                 it.streams.entry(event.stream).or_default().push((event.part, event.pseq));
             }
+            it.journal.extend(batch.outcomes.iter().map(|it| it.command_id));
             for outcome in &batch.outcomes {
                 it.outcomes.insert(outcome.command_id, outcome.clone());
             }
@@ -119,7 +123,7 @@ impl Ledger for MemoryLedger {
         &mut self,
         records: &[(i32, i64, Vec<u8>)],
     ) -> Result<Vec<(i32, i64)>, StoreError> {
-        self.with(|it| {
+        self.with("dead letters", |it| {
             let known = |(part, offset, digest): &&(i32, i64, Vec<u8>)| {
                 it.dead_letters.iter().any(|letter| {
                     (letter.part, letter.offset) == (*part, *offset) && letter.digest == *digest
@@ -137,7 +141,7 @@ impl Ledger for MemoryLedger {
         limit: i64,
     ) -> Result<Vec<EventRow>, StoreError> {
         let limit = usize::try_from(limit).unwrap_or_default();
-        self.with(|it| {
+        self.with("events after", |it| {
             let events = it.events.range((part, pseq + 1)..=(part, i64::MAX));
             Ok(events.take(limit).map(|(_, event)| event.clone()).collect())
         })
@@ -145,7 +149,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn published(&mut self, marks: &[(i32, i64, i64, i64)]) -> Result<(), StoreError> {
-        self.with(|it| {
+        self.with("published", |it| {
             for (part, epoch, published, offset) in marks {
                 if let Some(row) = it.ledger.get_mut(part).filter(|it| it.epoch == *epoch) {
                     row.published = *published;
@@ -163,7 +167,7 @@ impl Ledger for MemoryLedger {
         limit: i64,
     ) -> Result<(), StoreError> {
         let limit = usize::try_from(limit).unwrap_or_default();
-        self.with(|it| {
+        self.with("forget outcomes", |it| {
             let old = it.outcomes.values().filter(|row| row.at < before).take(limit);
             let old: Vec<Uuid> = old.map(|row| row.command_id).collect();
             it.outcomes.retain(|id, _| !old.contains(id));
@@ -173,7 +177,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn keep_snapshots(&mut self, snapshots: &[SnapshotRow]) -> Result<(), StoreError> {
-        self.with(|it| {
+        self.with("keep snapshots", |it| {
             for row in snapshots {
                 it.snapshots.insert((row.stream, row.fold.clone()), row.clone());
             }
@@ -183,7 +187,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn keep_schemas(&mut self, schemas: &[(Fingerprint, String)]) -> Result<(), StoreError> {
-        self.with(|it| {
+        self.with("keep schemas", |it| {
             it.schemas.extend(schemas.iter().cloned());
             Ok(())
         })
@@ -191,7 +195,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn schema(&mut self, fingerprint: Fingerprint) -> Result<Option<String>, StoreError> {
-        self.with(|it| Ok(it.schemas.get(&fingerprint).cloned())).await
+        self.with("schema", |it| Ok(it.schemas.get(&fingerprint).cloned())).await
     }
 }
 

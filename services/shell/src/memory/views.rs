@@ -1,13 +1,13 @@
 //! The read side of a context in memory.
-use super::store::{Database, MemoryStore};
+use super::{
+    locks::Lock,
+    store::{Database, MemoryStore},
+};
 use crate::{
     port::store::{CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError},
     view::ViewDefinition,
 };
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError},
-};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The read side of a context in memory.
@@ -15,15 +15,16 @@ pub struct MemoryViews {
     pub(super) store: MemoryStore,
     pub(super) context: String,
     /// Held between a load and its write.
-    pub(super) lock: Option<tokio::sync::OwnedMutexGuard<()>>,
+    pub(super) lock: Option<Lock>,
 }
 
 impl MemoryViews {
     async fn with<T, E: From<StoreError>>(
         &self,
+        what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store.call(&self.context, act).await
+        self.store.call(&self.context, what, act).await
     }
 }
 
@@ -34,7 +35,7 @@ impl Views for MemoryViews {
         parts: usize,
     ) -> Result<Generation, StoreError> {
         let of = Generation { table: view.table, hash: view.hash.clone(), generation: 1 };
-        self.with(|it| {
+        self.with("prepare a view", |it| {
             it.views.entry(of.clone()).or_default().parts = parts;
             Ok(of)
         })
@@ -46,7 +47,7 @@ impl Views for MemoryViews {
         of: &Generation,
         parts: &[(String, i32)],
     ) -> Result<Vec<CheckpointRow>, StoreError> {
-        self.with(|it| {
+        self.with("acquire a view", |it| {
             let table = it.views.entry(of.clone()).or_default();
             let take = |place: &(String, i32)| {
                 let row = table.checkpoints.entry(place.clone()).or_insert_with(|| CheckpointRow {
@@ -71,7 +72,7 @@ impl Views for MemoryViews {
         of: &Generation,
         parts: &[(String, i32)],
     ) -> Result<Vec<(String, i32, Uuid, String)>, StoreError> {
-        self.with(|it| {
+        self.with("read what is parked", |it| {
             let Some(table) = it.views.get(of) else { return Ok(Vec::new()) };
             let mine =
                 table.parked.iter().filter(|it| parts.contains(&(it.topic.clone(), it.part)));
@@ -88,13 +89,9 @@ impl Views for MemoryViews {
         lock: bool,
     ) -> Result<BTreeMap<String, serde_json::Value>, StoreError> {
         if lock {
-            let mutex = {
-                let mut locks = self.store.locks.lock().unwrap_or_else(PoisonError::into_inner);
-                Arc::clone(locks.entry(view.table).or_default())
-            };
-            self.lock = Some(mutex.lock_owned().await);
+            self.lock = Some(self.store.locks.take(view.table, &self.store.seat.clock).await);
         }
-        self.with(|it| {
+        self.with("load rows", |it| {
             let Some(table) = it.views.get(of) else { return Ok(BTreeMap::new()) };
             let row = |key: &String| Some((key.clone(), table.rows.get(key)?.clone()));
             Ok(keys.iter().filter_map(row).collect())
@@ -108,7 +105,11 @@ impl Views for MemoryViews {
         of: &Generation,
         batch: &ViewBatch,
     ) -> Result<(), WriteError> {
-        let written = self.with(|it| {
+        let lock = self.lock.take();
+        let written = self.with("write rows", |it| {
+            if lock.as_ref().is_some_and(|it| !it.is_held()) {
+                return Err(StoreError::Away("the transaction was idle for too long".into()).into());
+            }
             let table = it.views.entry(of.clone()).or_default();
             for it in &batch.checkpoints {
                 let place = (it.to.topic.clone(), it.to.part);
@@ -137,7 +138,7 @@ impl Views for MemoryViews {
             Ok(())
         });
         let written = written.await;
-        self.lock = None;
+        drop(lock);
         self.store.changed.notify_waiters();
         written
     }

@@ -28,6 +28,9 @@ pub mod view;
 
 pub use client::Client;
 pub use config::Config;
-pub use handler::received::code;
+pub use handler::{
+    outcome::{OutcomeError, read_outcome, write_outcome},
+    received::code,
+};
 pub use process::{run, run_with, start_logging, supervise};
 pub use service::{Service, Shell, aggregator, handler, wait_for_topics};

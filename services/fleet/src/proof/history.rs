@@ -1,7 +1,7 @@
 //! What clients asked, and what they were told.
 use shared_events::customers::CustomerCommand;
 use shell::position::Position;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 use uuid::Uuid;
 
 /// All that the clients of a run asked and were told, in any order.
@@ -78,4 +78,41 @@ pub struct ReadRow {
     pub version: i64,
     /// Its address, as typed.
     pub email: String,
+}
+
+/// The commands of a history, by id. An id that was used for several requests stands for the one that was decided:
+/// the others were told `COMMAND_ID_REUSED`.
+pub(super) type Commands<'a> = HashMap<Uuid, Sent<'a>>;
+
+/// A command as all clients together know it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent<'a> {
+    /// When it was sent first.
+    pub(super) begun: Duration,
+    /// When it was answered first.
+    pub(super) ended: Option<Duration>,
+    /// What it asks for.
+    pub(super) command: &'a CustomerCommand,
+}
+
+pub(super) fn commands(history: &History) -> Commands<'_> {
+    let mut commands = Commands::with_capacity(history.calls.len());
+    for call in &history.calls {
+        let Asked::Command { command_id, command, told } = &call.asked else { continue };
+        if told.as_ref().is_some_and(Told::is_reused) {
+            continue;
+        }
+        let sent = Sent { begun: call.begun, ended: call.ended, command };
+        let known = commands.entry(*command_id).or_insert(sent);
+        known.begun = known.begun.min(call.begun);
+        known.ended = known.ended.into_iter().chain(call.ended).min();
+    }
+    commands
+}
+
+impl Told {
+    /// Whether the id was used for another request before.
+    pub(super) fn is_reused(&self) -> bool {
+        self.code.as_deref() == Some(shell::code::COMMAND_ID_REUSED)
+    }
 }

@@ -1,7 +1,12 @@
 //! What is stored in the end, wherever it is stored, and what must hold among it.
-use super::Anomaly;
-use shell::port::store::{ClaimChange, DeadLetter, EventRow, LedgerRow, OutcomeRow};
-use std::collections::BTreeMap;
+use super::{Anomaly, facts::Facts, promise};
+use customers::Customer;
+use functions::{Claim, Decider as _};
+use shell::{
+    partition::partition_of,
+    port::store::{ClaimChange, DeadLetter, EventRow, LedgerRow, OutcomeRow},
+};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
 /// Ledger, log and views of the customers after everything has come to rest.
@@ -41,6 +46,165 @@ pub struct Published {
     pub data: Vec<u8>,
 }
 
-pub(super) fn check(stored: &Stored, found: &mut Vec<Anomaly>) {
-    let _ = (stored, found);
+pub(super) fn check(facts: &Facts, found: &mut Vec<Anomaly>) {
+    // By the rows themselves, so that one that cannot be read is no gap.
+    let mut partitions: HashMap<i32, Vec<&EventRow>> = HashMap::new();
+    for it in &facts.stored.events {
+        partitions.entry(it.part).or_default().push(it);
+    }
+    for events in partitions.values_mut() {
+        events.sort_by_key(|it| it.pseq);
+    }
+    check_numbers(facts, &partitions, found);
+    check_streams(facts, found);
+    check_log(facts, &partitions, found);
+    check_claims(facts, found);
+}
+
+type Partitions<'a> = HashMap<i32, Vec<&'a EventRow>>;
+
+fn check_numbers(facts: &Facts, partitions: &Partitions, found: &mut Vec<Anomaly>) {
+    for (part, events) in partitions {
+        if let Some((row, pseq)) = events.iter().zip(1..).find(|(row, pseq)| row.pseq != *pseq) {
+            let seen = format!("partition {part} has {} where {pseq} should be", row.pseq);
+            found.push(Anomaly::new(promise::NUMBERS, seen));
+        }
+        if !facts.ledger.contains_key(part) {
+            let seen = format!("partition {part} has events, and is not in the ledger");
+            found.push(Anomaly::new(promise::NUMBERS, seen));
+        }
+    }
+    if facts.ledger.len() != facts.stored.ledger.len() {
+        let seen = "a partition is twice in the ledger".to_owned();
+        found.push(Anomaly::new(promise::NUMBERS, seen));
+    }
+    for row in &facts.stored.ledger {
+        let last = partitions.get(&row.part).and_then(|it| it.last()).map_or(0, |it| it.pseq);
+        if row.pseq != last {
+            let seen = format!(
+                "the ledger says {} of partition {}, its last event is {last}",
+                row.pseq, row.part
+            );
+            found.push(Anomaly::new(promise::NUMBERS, seen));
+        }
+        if row.published != row.pseq {
+            let seen = format!("partition {}: {} of {} events", row.part, row.published, row.pseq);
+            found.push(Anomaly::new(promise::PUBLISHED, seen));
+        }
+    }
+}
+
+fn check_streams(facts: &Facts, found: &mut Vec<Anomaly>) {
+    let partitions = facts.partitions();
+    for (stream, steps) in &facts.streams {
+        let rows = || steps.iter().map(|it| it.event.row);
+        if let Some((row, version)) = rows().zip(1..).find(|(row, it)| row.version != *it) {
+            let seen = format!("stream {stream} has {} where {version} should be", row.version);
+            found.push(Anomaly::new(promise::VERSIONS, seen));
+        }
+        let home = partition_of(*stream, partitions);
+        if let Some(row) = rows().find(|it| it.part != home) {
+            let seen = format!("stream {stream} is in {}, not in {home}", row.part);
+            found.push(Anomaly::new(promise::PLACES, seen));
+        }
+        if let Some(step) = steps.iter().find(|it| it.after.is_none()) {
+            let seen = format!("{:?} cannot have happened to {stream}", step.event.happened);
+            found.push(Anomaly::new(promise::SEQUENTIAL, seen));
+        }
+    }
+}
+
+/// A reader that goes by `pseq` takes the next number and nothing else (protocol.md V4): it must have everything in
+/// the end, and whatever it passes over must be what it has, or will have.
+fn check_log(facts: &Facts, partitions: &Partitions, found: &mut Vec<Anomaly>) {
+    const NONE: &[&EventRow] = &[];
+    for part in facts.ledger.keys().chain(facts.stored.log.keys()) {
+        let events = partitions.get(part).map_or(NONE, Vec::as_slice);
+        let log = facts.stored.log.get(part).map_or(&[] as &[Published], Vec::as_slice);
+        let mut last = 0;
+        for it in log {
+            if it.pseq == last + 1 {
+                last = it.pseq;
+            }
+            let index = usize::try_from(it.pseq - 1).ok();
+            let row = index.and_then(|index| events.get(index));
+            let is_it = row.is_some_and(|row| {
+                (row.pseq, row.stream, row.version) == (it.pseq, it.stream, it.version)
+                    && row.data == it.data
+            });
+            if !is_it {
+                let seen = format!(
+                    "partition {part}: {}, version {} of {}, is {}",
+                    it.pseq,
+                    it.version,
+                    it.stream,
+                    if row.is_some() { "another event there" } else { "in no ledger" }
+                );
+                found.push(Anomaly::new(promise::LOG, seen));
+            }
+        }
+        let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        if last < count {
+            let seen = format!("partition {part}: it comes to {last} of {count}");
+            found.push(Anomaly::new(promise::LOG, seen));
+        }
+    }
+}
+
+fn check_claims(facts: &Facts, found: &mut Vec<Anomaly>) {
+    // Of all partitions, one stream after another: who holds what in the end does not depend on the order between.
+    let mut held: HashMap<(&'static str, String), Uuid> = HashMap::new();
+    for (stream, steps) in &facts.streams {
+        let mut own: HashSet<(&'static str, String)> = HashSet::new();
+        for claim in steps.iter().flat_map(|it| Customer::claims(&it.event.happened)) {
+            match claim {
+                Claim::Take(it) => own.insert((it.kind, it.value)),
+                Claim::Release(it) => own.remove(&(it.kind, it.value)),
+            };
+        }
+        for value in own {
+            if let Some(other) = held.get(&value) {
+                let (a, b) = (stream.min(other), stream.max(other));
+                let seen = format!("{} {:?} is of {a} and of {b}", value.0, value.1);
+                found.push(Anomaly::new(promise::UNIQUE, seen));
+            }
+            held.insert(value, *stream);
+        }
+    }
+    let mut claims: HashMap<(&str, &str), &ClaimChange> = HashMap::new();
+    for it in &facts.stored.claims {
+        if claims.insert((&it.kind, &it.value), it).is_some() {
+            let seen = format!("{} {:?} is claimed twice", it.kind, it.value);
+            found.push(Anomaly::new(promise::UNIQUE, seen));
+        }
+    }
+    for ((kind, value), stream) in &held {
+        let holder = claims.get(&(*kind, value.as_str())).and_then(|it| it.next);
+        if holder.map(|it| it.stream) != Some(*stream) {
+            let holder = holder.map_or("nobody".to_owned(), |it| it.stream.to_string());
+            let seen = format!("{kind} {value:?} is of {stream}, and claimed by {holder}");
+            found.push(Anomaly::new(promise::CLAIMS, seen));
+        }
+    }
+    for it in claims.values() {
+        let Some(holder) = it.next else { continue };
+        let seen = format!("{} {:?} is claimed by {}", it.kind, it.value, holder.stream);
+        // Which of the events that took it may be an earlier one: what is given back and taken again in one batch
+        // is no change.
+        let place = (holder.part, holder.pseq);
+        let by = facts.events.binary_search_by_key(&place, |it| (it.row.part, it.row.pseq));
+        let takes = by.is_ok_and(|index| {
+            let event = &facts.events[index];
+            event.row.stream == holder.stream
+                && Customer::claims(&event.happened).iter().any(|claim| {
+                    matches!(claim, Claim::Take(u) if u.kind == it.kind && u.value == it.value)
+                })
+        });
+        if !takes {
+            let seen = format!("{seen} since {place:?}, which is no event that takes it");
+            found.push(Anomaly::new(promise::CLAIMS, seen));
+        } else if !held.iter().any(|((kind, value), _)| *kind == it.kind && *value == it.value) {
+            found.push(Anomaly::new(promise::CLAIMS, format!("{seen}, who gave it back")));
+        }
+    }
 }

@@ -7,13 +7,13 @@ const MARK: [u8; 2] = [0xc3, 0x01];
 /// A stored outcome that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a stored outcome cannot be read: {0}")]
-pub(crate) struct OutcomeError(String);
+pub struct OutcomeError(String);
 
 /// The bytes of an outcome.
 ///
 /// # Errors
 /// If a value does not fit its schema.
-pub(crate) fn write_outcome(reply: &Reply) -> Result<Vec<u8>, OutcomeError> {
+pub fn write_outcome(reply: &Reply) -> Result<Vec<u8>, OutcomeError> {
     let mut bytes = Vec::with_capacity(96);
     bytes.extend(MARK);
     bytes.extend(reply.record().fingerprint().0.to_le_bytes());
@@ -25,7 +25,7 @@ pub(crate) fn write_outcome(reply: &Reply) -> Result<Vec<u8>, OutcomeError> {
 ///
 /// # Errors
 /// If they are not an outcome, or one from the future.
-pub(crate) fn read_outcome(bytes: &[u8]) -> Result<Reply, OutcomeError> {
+pub fn read_outcome(bytes: &[u8]) -> Result<Reply, OutcomeError> {
     let wrong = |what: String| OutcomeError(what);
     let (head, datum) = bytes.split_at_checked(10).ok_or_else(|| wrong("too short".into()))?;
     let (mark, fingerprint) = head.split_at(2);

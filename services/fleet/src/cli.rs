@@ -9,6 +9,7 @@ mod run;
 mod schema;
 mod services;
 mod signals;
+mod simulate;
 mod status;
 mod up;
 
@@ -47,6 +48,8 @@ enum Command {
     Run(Box<run::Options>),
     /// Print, check and register the schemas of all messages
     Schema(schema::Options),
+    /// Run the whole fleet in virtual time with faults by seed, and check every promise
+    Simulate(simulate::Options),
     /// Create or verify databases, schemas and topics on servers of your own
     Migrate(migrate::Options),
 }
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
             Command::Services(options) => Ok(services::run(&options)),
             Command::Run(options) => run::run(*options).await,
             Command::Schema(options) => schema::run(options).await,
+            Command::Simulate(options) => simulate::run(&options),
             Command::Migrate(options) => migrate::run(options).await,
         }
     });

@@ -31,6 +31,8 @@ struct Inner {
     is_calm: bool,
     /// Those who are slow, and until when.
     slow: BTreeMap<u32, Duration>,
+    /// Those whose connection to the store is broken: their next call finds out.
+    broken: BTreeSet<u32>,
 }
 
 impl Gremlin {
@@ -44,6 +46,7 @@ impl Gremlin {
             names: BTreeMap::new(),
             is_calm: false,
             slow: BTreeMap::new(),
+            broken: BTreeSet::new(),
         };
         Self { kernel, timeline, inner: Arc::new(Mutex::new(inner)) }
     }
@@ -76,11 +79,12 @@ impl Gremlin {
         self.inner().names.insert(who, name);
     }
 
+    pub(super) fn name_of(&self, who: u32) -> String {
+        self.inner().names.get(&who).cloned().unwrap_or_else(|| "world".to_owned())
+    }
+
     pub(super) fn note(&self, who: u32, what: impl FnOnce() -> String) {
-        self.timeline.note(self.kernel.now(), || {
-            let name = self.inner().names.get(&who).cloned();
-            (name.unwrap_or_else(|| "world".to_owned()), what())
-        });
+        self.timeline.note(self.kernel.now(), || (self.name_of(who), what()));
     }
 
     /// Whether a fault that is about to strike does: not if the plan leaves it out.
@@ -110,6 +114,11 @@ impl Gremlin {
     pub(super) fn slow_down(&self, who: u32, time: Duration) {
         let until = self.kernel.now() + time;
         self.inner().slow.insert(who, until);
+    }
+
+    /// Every connection to the store breaks.
+    pub(super) fn break_connections(&self, all: impl IntoIterator<Item = u32>) {
+        self.inner().broken.extend(all);
     }
 
     /// A kind that strikes at calls, by the plan's rates; at most one a call.
@@ -151,6 +160,9 @@ impl Faults for Gremlin {
         let (before, after) = (self.latency(who), self.latency(who));
         let fine = CallFault { before, after, failure: None };
         let long = self.up_to(Duration::from_millis(1500));
+        if !OF_THE_LOG.contains(&what) && self.inner().broken.remove(&who) {
+            return CallFault { failure: Some(Failure::NotDone), ..fine };
+        }
         match self.at_call(&AT_CALLS) {
             Some(kind @ Kind::CallFails) if self.strikes(kind, who, || what.to_owned()) => {
                 CallFault { failure: Some(Failure::NotDone), ..fine }
@@ -158,7 +170,9 @@ impl Faults for Gremlin {
             Some(kind @ Kind::AnswerLost) if self.strikes(kind, who, || what.to_owned()) => {
                 CallFault { failure: Some(Failure::AnswerLost), ..fine }
             }
-            Some(kind @ Kind::CallSlow) if self.strikes(kind, who, || format!("{what}, {long:?}")) => {
+            Some(kind @ Kind::CallSlow)
+                if self.strikes(kind, who, || format!("{what}, {long:?}")) =>
+            {
                 if long.subsec_nanos() % 2 == 0 {
                     CallFault { before: long, ..fine }
                 } else {
@@ -217,13 +231,9 @@ impl Faults for Gremlin {
     }
 }
 
-const AT_CALLS: [Kind; 5] = [
-    Kind::CallFails,
-    Kind::AnswerLost,
-    Kind::CallSlow,
-    Kind::DiesBeforeCall,
-    Kind::DiesAfterCall,
-];
+const OF_THE_LOG: [&str; 3] = ["poll", "seek", "ends"];
+const AT_CALLS: [Kind; 5] =
+    [Kind::CallFails, Kind::AnswerLost, Kind::CallSlow, Kind::DiesBeforeCall, Kind::DiesAfterCall];
 const AT_SENDS: [Kind; 7] = [
     Kind::SendLost,
     Kind::SendDenied,

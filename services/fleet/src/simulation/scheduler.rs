@@ -28,6 +28,8 @@ struct State {
     lives: BTreeMap<u32, Life>,
     /// Processes that ended, and whose tasks are still there.
     killed: Vec<u32>,
+    /// Whose task goes on right now.
+    acting: u32,
 }
 
 enum Due {
@@ -60,6 +62,11 @@ impl Kernel {
         let mut state = self.state();
         let at = state.now.saturating_add(after);
         state.at(at, Due::Act(act));
+    }
+
+    /// The process whose task goes on right now.
+    pub(super) fn acting(&self) -> u32 {
+        self.state().acting
     }
 
     pub(super) fn sleep(&self, time: Duration) -> Sleep {
@@ -172,6 +179,8 @@ pub(super) struct Scheduler {
     steps: u64,
     /// Of all that happened, in order: equal for equal runs.
     print: u64,
+    /// Who went on lately, if there have been too many steps.
+    busy: BTreeMap<u32, u64>,
 }
 
 /// How a run ended.
@@ -197,12 +206,18 @@ impl Scheduler {
             held: Vec::new(),
             steps: 0,
             print: 0,
+            busy: BTreeMap::new(),
         }
     }
 
     /// How many times a task went on, and a fingerprint of the order in which they did.
     pub(super) fn trace(&self) -> (u64, u64) {
         (self.steps, self.print)
+    }
+
+    /// The process that went on most often in the last steps of an endless run.
+    pub(super) fn busiest(&self) -> Option<u32> {
+        self.busy.iter().max_by_key(|(_, steps)| **steps).map(|(who, _)| *who)
     }
 
     /// Runs until `is_done`, which is asked whenever a task has gone on.
@@ -231,11 +246,8 @@ impl Scheduler {
             }
             for (who, future) in started {
                 let id = self.free.pop().unwrap_or(self.tasks.len());
-                let ready = Ready {
-                    task: id,
-                    queued: AtomicBool::new(true),
-                    kernel: self.kernel.clone(),
-                };
+                let ready =
+                    Ready { task: id, queued: AtomicBool::new(true), kernel: self.kernel.clone() };
                 let ready = Arc::new(ready);
                 let waker = Waker::from(Arc::clone(&ready));
                 let task = Some(Task { who, future, ready, waker });
@@ -320,8 +332,12 @@ impl Scheduler {
         }
         task.ready.queued.store(false, Ordering::Relaxed);
         let who = task.who;
+        self.kernel.state().acting = who;
         let is_over = task.future.as_mut().poll(&mut Context::from_waker(&task.waker)).is_ready();
         self.steps += 1;
+        if self.steps + 1000 > STEPS_MAX {
+            *self.busy.entry(who).or_default() += 1;
+        }
         self.note(id as u64);
         self.note(u64::from(who) << 1 | u64::from(is_over));
         let nanos = self.kernel.now().as_nanos();

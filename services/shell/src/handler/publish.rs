@@ -189,10 +189,10 @@ impl<L: Log, S: Store> Handler<L, S> {
                     failed = true;
                     break;
                 }
-                let offset = front.receipt.offset_max();
-                if (0..=it.row.published_offset).contains(&offset) {
+                let first = front.receipt.offset_min();
+                if first <= it.row.published_offset {
                     // What was delivered later stands earlier: in another topic of the same name.
-                    lost.push((*part, offset));
+                    lost.push((*part, first));
                     break;
                 }
                 it.row.published = it.row.published.max(front.pseq);

@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     port::log::{Log, LogError, Outgoing, Producer, Receipt, Record, SendError},
 };
+use chrono::SubsecRound as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -300,6 +301,8 @@ impl Inner {
 
     fn append(&mut self, it: Outgoing, at: chrono::DateTime<chrono::Utc>) -> i64 {
         let place = (Arc::clone(&it.topic), it.part);
+        // As Kafka's: whole milliseconds.
+        let at = at.trunc_subsecs(3);
         let records = self.records.entry(place).or_default();
         let offset = i64::try_from(records.len()).unwrap_or(i64::MAX);
         let Outgoing { topic, part, key, headers, payload } = it;

@@ -2,12 +2,12 @@
 use super::{
     breaks,
     sound::{ALREADY_INVITED, INVITED, invite, story, verify},
-    world::{PARTITIONS, World},
+    world::{World, elsewhere},
 };
 use fleet::proof::{Asked, Call, promise};
 use serde_json::json;
 use shared_events::fleet::Verdict;
-use shell::{partition::partition_of, position::Position};
+use shell::position::Position;
 use uuid::Uuid;
 
 /// Calls of [`story`] that no other command depends on.
@@ -162,15 +162,10 @@ fn a_position_without_the_effect() {
 
 #[test]
 fn a_position_without_what_it_relied_on() {
-    let other = |it: &u128| {
-        partition_of(Uuid::from_u128(*it), PARTITIONS)
-            != partition_of(Uuid::from_u128(1), PARTITIONS)
-    };
-    let other = (2..).find(other).unwrap();
     let mut world = World::new();
     world.send(0, verify(1));
     world.send(0, invite(1, "ada@x.org"));
-    let refused = world.send(0, invite(other, "ada@x.org"));
+    let refused = world.send(0, invite(elsewhere(), "ada@x.org"));
     breaks(&world, &[]);
     world.change_outcome(refused, |it| it.position.truncate(1));
     breaks(&world, &[promise::POSITION]);

@@ -2,21 +2,14 @@
 use super::{
     breaks,
     sound::{INVITED, VERIFIED, invite, remove, story, verify},
-    world::{PARTITIONS, Window, World},
+    world::{Window, World, elsewhere},
 };
 use fleet::proof::promise;
-use shell::partition::partition_of;
 use std::time::Duration;
 use uuid::Uuid;
 
 const NOT_FOUND: usize = 8;
 const EXISTS: usize = 13;
-
-/// A customer who lives in another partition than the first.
-fn elsewhere() -> u128 {
-    let part = |it: u128| partition_of(Uuid::from_u128(it), PARTITIONS);
-    (2..).find(|it| part(*it) != part(1)).unwrap()
-}
 
 fn move_call(world: &mut World, call: usize, begun_seconds: u64, ended_seconds: u64) {
     let call = &mut world.history.calls[call];

@@ -15,7 +15,7 @@ fn seen_mut(world: &mut World) -> &mut Position {
 }
 
 fn row(world: &mut World, n: u128) -> &mut ReadRow {
-    world.shown_mut().rows.iter_mut().find(|it| it.id == id(n)).unwrap()
+    world.shown_mut().rows.iter_mut().find(|it| it.id == id(n)).expect("a row")
 }
 
 #[test]

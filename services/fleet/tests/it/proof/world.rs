@@ -1,5 +1,6 @@
 //! A world in which everything is as promised: the pure decider decides one command after another, and whatever the
 //! shell would keep is kept.
+#![expect(clippy::unwrap_used, reason = "only tests call this")]
 use chrono::{DateTime, Utc};
 use customers::{
     Customer,
@@ -23,7 +24,13 @@ use shell::{
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
-pub(crate) const PARTITIONS: i32 = 3;
+const PARTITIONS: i32 = 3;
+
+/// A customer who lives in another partition than the first.
+pub(crate) fn elsewhere() -> u128 {
+    let part = |it: u128| partition_of(Uuid::from_u128(it), PARTITIONS);
+    (2..100).find(|it| part(*it) != part(1)).unwrap()
+}
 
 /// A run, and what is stored after it.
 pub(crate) struct World {

@@ -77,17 +77,11 @@ fn an_event_that_is_not_in_the_log() {
 }
 
 #[test]
-fn events_that_come_in_the_wrong_order_and_never_again() {
+fn events_may_come_in_the_wrong_order_and_twice() {
     let mut world = story();
-    busy_log(&mut world).swap(0, 1);
-    breaks(&world, &[promise::LOG]);
-    // Published again, all is well.
     let log = busy_log(&mut world);
-    let again: Vec<Published> = log[1..].to_vec();
-    let first = log[0].clone();
-    log.push(first);
-    log.extend(again);
-    log.sort_by_key(|it| it.pseq);
+    log.swap(0, 1);
+    log.push(log[1].clone());
     breaks(&world, &[]);
 }
 

@@ -15,6 +15,7 @@ mod mutations;
 mod options;
 mod outages;
 mod process;
+mod proof;
 mod records;
 mod republish;
 mod server;

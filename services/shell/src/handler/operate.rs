@@ -180,6 +180,7 @@ impl<'a> Operation<'a> {
                     .iter()
                     .filter_map(|it| Some((it.clone(), self.claims.holder(it)?)))
                     .collect();
+                self.claims.rely_on(asks);
                 let relied_on = holders.iter().map(|(_, it)| (it.part, it.pseq)).collect();
                 let held = holders.into_iter().map(|(unique, holder)| (unique, holder.stream));
                 let known = known(at, held);

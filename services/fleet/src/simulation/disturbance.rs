@@ -64,8 +64,6 @@ fn strike(cluster: &Cluster, kind: Kind, views: &mut Option<ViewsCopy>) {
                 && cluster.gremlin.strikes(kind, 0, String::new)
             {
                 cluster.fleet.store.put_back_views(CONTEXT, copy);
-                let all = cluster.places.iter().filter_map(|it| cluster.alive(it));
-                cluster.gremlin.break_connections(all);
             }
         }
         Kind::ClockJumps => {

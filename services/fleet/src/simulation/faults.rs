@@ -31,8 +31,6 @@ struct Inner {
     is_calm: bool,
     /// Those who are slow, and until when.
     slow: BTreeMap<u32, Duration>,
-    /// Those whose connection to the store is broken: their next call finds out.
-    broken: BTreeSet<u32>,
 }
 
 impl Gremlin {
@@ -46,7 +44,6 @@ impl Gremlin {
             names: BTreeMap::new(),
             is_calm: false,
             slow: BTreeMap::new(),
-            broken: BTreeSet::new(),
         };
         Self { kernel, timeline, inner: Arc::new(Mutex::new(inner)) }
     }
@@ -116,11 +113,6 @@ impl Gremlin {
         self.inner().slow.insert(who, until);
     }
 
-    /// Every connection to the store breaks.
-    pub(super) fn break_connections(&self, all: impl IntoIterator<Item = u32>) {
-        self.inner().broken.extend(all);
-    }
-
     /// A kind that strikes at calls, by the plan's rates; at most one a call.
     fn at_call(&self, kinds: &[Kind]) -> Option<Kind> {
         let mut it = self.inner();
@@ -160,9 +152,6 @@ impl Faults for Gremlin {
         let (before, after) = (self.latency(who), self.latency(who));
         let fine = CallFault { before, after, failure: None };
         let long = self.up_to(Duration::from_millis(1500));
-        if !OF_THE_LOG.contains(&what) && self.inner().broken.remove(&who) {
-            return CallFault { failure: Some(Failure::NotDone), ..fine };
-        }
         match self.at_call(&AT_CALLS) {
             Some(kind @ Kind::CallFails) if self.strikes(kind, who, || what.to_owned()) => {
                 CallFault { failure: Some(Failure::NotDone), ..fine }
@@ -231,7 +220,6 @@ impl Faults for Gremlin {
     }
 }
 
-const OF_THE_LOG: [&str; 3] = ["poll", "seek", "ends"];
 const AT_CALLS: [Kind; 5] =
     [Kind::CallFails, Kind::AnswerLost, Kind::CallSlow, Kind::DiesBeforeCall, Kind::DiesAfterCall];
 const AT_SENDS: [Kind; 7] = [

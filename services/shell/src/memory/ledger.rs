@@ -11,14 +11,17 @@ use uuid::Uuid;
 pub struct MemoryLedger {
     pub(super) store: MemoryStore,
     pub(super) context: String,
+    /// Of the server that it is connected to.
+    pub(super) life: u64,
 }
 
 impl MemoryLedger {
     async fn with<T, E: From<StoreError>>(
-        &self,
+        &mut self,
         what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.store.connected(&mut self.life)?;
         self.store.call(&self.context, what, act).await
     }
 }

@@ -14,16 +14,19 @@ use uuid::Uuid;
 pub struct MemoryViews {
     pub(super) store: MemoryStore,
     pub(super) context: String,
+    /// Of the server that it is connected to.
+    pub(super) life: u64,
     /// Held between a load and its write.
     pub(super) lock: Option<Lock>,
 }
 
 impl MemoryViews {
     async fn with<T, E: From<StoreError>>(
-        &self,
+        &mut self,
         what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.store.connected(&mut self.life)?;
         self.store.call(&self.context, what, act).await
     }
 }

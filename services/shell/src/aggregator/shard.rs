@@ -233,7 +233,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let waits = |it: &&Place| !self.parts.contains_key(*it) && !self.retry.contains_key(*it);
         let fresh: Vec<Place> = self.assigned.iter().filter(waits).cloned().collect();
         if !fresh.is_empty() {
-            self.acquire(&fresh, false).await?;
+            self.acquire(&fresh).await?;
         }
         let now = self.clock.elapsed();
         let due: Vec<Place> =
@@ -241,11 +241,11 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         if due.is_empty() || self.consumer.is_assignment_lost() {
             return Ok(Vec::new());
         }
-        self.acquire(&due, true).await?;
+        self.acquire(&due).await?;
         Ok(due)
     }
 
-    async fn acquire(&mut self, places: &[Place], seek: bool) -> Result<(), Trouble> {
+    async fn acquire(&mut self, places: &[Place]) -> Result<(), Trouble> {
         let mut rows = self.store.acquire(&self.generation, places).await?;
         self.parked.retain(|(place, _), _| !places.contains(place));
         for (topic, part, stream, reason) in self.store.parked(&self.generation, places).await? {
@@ -255,10 +255,13 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         for row in &mut rows {
             let topic = self.topic(&row.topic);
             let (low, high) = self.consumer.ends(&topic, row.part).await?;
-            // The group's offset may be ahead of a checkpoint that was lost with the last moments of a server.
-            if seek || row.next_offset < high {
-                self.consumer.seek(&topic, row.part, row.next_offset).await?;
+            if row.next_offset > high {
+                // Less than was read of it before: another log of the same name.
+                row.next_offset = low;
             }
+            // The group's offset may be ahead of a checkpoint that was lost with the last moments of a server. The
+            // last record that was shown is read once more: if another one stands there, the log is another one too.
+            self.consumer.seek(&topic, row.part, (row.next_offset - 1).max(low)).await?;
             let caught_up = row.caught_up;
             row.caught_up |= low == high || row.next_offset >= high;
             let part = Part::new(row.clone(), if low == high { 0 } else { high });

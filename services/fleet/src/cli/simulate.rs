@@ -1,5 +1,6 @@
 //! `flotilla simulate`: seeds against the promises.
 use crate::simulation::{Plan, Progress, Search, Timeline, run_caught, search, shrink};
+use shell::defect::Defect;
 use std::{process::ExitCode, time::Duration};
 
 /// What to simulate.
@@ -17,6 +18,9 @@ pub(super) struct Options {
     /// The first seed
     #[arg(long, value_name = "SEED", default_value = "1")]
     from: u64,
+    /// Make a deliberate mistake, by its number; --defect 0 lists them (debug builds only)
+    #[arg(long, value_name = "NUMBER")]
+    defect: Option<usize>,
     /// Show what happened in the run of --seed, even if it keeps every promise
     #[arg(long, requires = "seed")]
     timeline: bool,
@@ -30,8 +34,23 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
 
 #[expect(clippy::print_stdout, reason = "the result is what it is run for")]
 fn simulate(options: &Options) -> anyhow::Result<ExitCode> {
+    let defect = match options.defect {
+        None => None,
+        Some(number) => match number.checked_sub(1).and_then(|it| Defect::ALL.get(it)) {
+            Some(defect) if cfg!(debug_assertions) => Some(*defect),
+            Some(_) => {
+                anyhow::bail!("--defect {number}: this build cannot make mistakes on purpose")
+            }
+            None => {
+                for (index, defect) in Defect::ALL.iter().enumerate() {
+                    println!("{:>3}  {defect}", index + 1);
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
+        },
+    };
     if let Some(seed) = options.seed {
-        return Ok(replay(&Plan::of(seed), options.timeline));
+        return Ok(replay(&Plan { defect, ..Plan::of(seed) }, options.timeline));
     }
     let time = Duration::try_from_secs_f64(options.minutes * 60.0);
     let what = Search {
@@ -41,7 +60,7 @@ fn simulate(options: &Options) -> anyhow::Result<ExitCode> {
             anyhow::anyhow!("--minutes {}: give a positive number", options.minutes)
         })?,
         failures_max: 1,
-        defect: None,
+        defect,
     };
     let found = search(&what, |it| eprintln!("{}", line(it)));
     println!("{}", line(&found));
@@ -77,12 +96,13 @@ fn replay(plan: &Plan, show: bool) -> ExitCode {
     timeline.lines().iter().for_each(|it| println!("{it}"));
     if outcome.anomalies.is_empty() {
         println!(
-            "seed {}: every promise was kept: {} commands and {} queries answered, {} faults, {:.1} s of virtual time, trace {:016x}",
+            "seed {}: every promise was kept: {} commands and {} queries answered, {} faults, {:.1} s of virtual time, {} steps, trace {:016x}",
             plan.seed,
             outcome.answered,
             outcome.reads,
             outcome.numbers.len(),
             outcome.took.as_secs_f64(),
+            outcome.trace.0,
             outcome.trace.1
         );
         return ExitCode::SUCCESS;

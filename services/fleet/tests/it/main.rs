@@ -21,6 +21,7 @@ mod republish;
 mod server;
 mod servers;
 mod settings;
+mod simulation;
 mod stack;
 mod topics;
 mod views;

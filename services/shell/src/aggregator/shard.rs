@@ -6,6 +6,7 @@ use super::{
 use crate::{
     clock::Clock,
     codec::Codec,
+    defect::{self, Defect},
     port::{
         World,
         log::{Consumer as _, Log, LogError, Move, Record},
@@ -192,7 +193,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let seed = self.report.instance().as_u128() % 500;
         let jitter = Duration::from_millis(u64::try_from(seed).unwrap_or_default());
         self.parts.clear();
-        self.rows.clear();
+        self.forget_rows();
         let at = self.clock.elapsed() + pause;
         for place in &self.assigned {
             self.retry.insert(place.clone(), at + jitter);
@@ -209,7 +210,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     async fn follow(&mut self) -> Result<Vec<Place>, Trouble> {
         for it in self.consumer.moves() {
             // Rows of other partitions may be among those cached: all of them are cheap to load again.
-            self.rows.clear();
+            self.forget_rows();
             let (assigned, places) = match it {
                 Move::Assigned(places) => (true, places),
                 Move::Revoked(places) => (false, places),
@@ -243,6 +244,12 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         }
         self.acquire(&due).await?;
         Ok(due)
+    }
+
+    fn forget_rows(&mut self) {
+        if !defect::is(Defect::RowsKeptAfterFence) {
+            self.rows.clear();
+        }
     }
 
     async fn acquire(&mut self, places: &[Place]) -> Result<(), Trouble> {

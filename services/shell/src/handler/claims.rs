@@ -1,6 +1,9 @@
 //! Unique values while a batch is decided: looked up before, changed by its events, reduced to one net change
 //! each in the end (protocol.md W3).
-use crate::port::store::{ClaimChange, Holder};
+use crate::{
+    defect::{self, Defect},
+    port::store::{ClaimChange, Holder},
+};
 use functions::{Claim, Unique};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -83,6 +86,7 @@ impl Claims {
         for claim in claims {
             let (unique, next) = match claim {
                 Claim::Take(it) => (it, Some(Holder { stream, part, pseq })),
+                Claim::Release(_) if defect::is(Defect::ReleaseForgotten) => continue,
                 Claim::Release(it) => (it, None),
             };
             let name = name(unique);

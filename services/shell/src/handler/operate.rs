@@ -10,6 +10,7 @@ use super::{
     stream::Stream,
 };
 use crate::{
+    defect::Defect,
     ids::event_id,
     port::store::{Batch, DeadLetter, EventRow, LedgerMove, LedgerRow, OutcomeRow},
 };
@@ -268,7 +269,8 @@ impl<'a> Operation<'a> {
             self.decided.batch.dead_letters.push(letter);
         }
         let Some(command_id) = envelope.command_id else { return };
-        let own = [(received.part, head.pseq)];
+        let off = i64::from(crate::defect::is(Defect::PositionOffByOne));
+        let own = [(received.part, head.pseq - off)];
         let (context, incarnation) = (self.rules.context, head.row.incarnation);
         let entry = |&(partition, pseq): &(i32, i64)| PositionEntry {
             context: context.to_owned(),
@@ -287,7 +289,11 @@ impl<'a> Operation<'a> {
             message: refused.map(|it| it.message),
             position: own.iter().chain(&decision.relied_on).map(entry).collect(),
         };
-        if let Ok(body) = write_outcome(&reply) {
+        let is_forgotten =
+            verdict == Verdict::Rejected && crate::defect::is(Defect::OutcomeNotStored);
+        if let Ok(body) = write_outcome(&reply)
+            && !is_forgotten
+        {
             self.decided.batch.outcomes.push(OutcomeRow {
                 command_id,
                 part: received.part,

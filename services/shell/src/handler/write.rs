@@ -87,6 +87,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             }
             let (streams, claims) = self.look_up(&work).await?;
             let decided = self.operate(&work, streams, claims, &outcomes);
+            self.make_mistakes(&decided).await;
             match self.ledger.write(&decided.batch).await {
                 Ok(()) => {
                     self.written(decided).await?;

@@ -199,7 +199,7 @@ impl MemoryStore {
     }
 
     /// A connection finds out at its next call that the server it was made to is gone.
-    pub(super) fn connected(&self, life: &mut u64) -> Result<(), StoreError> {
+    fn connected(&self, life: &mut u64) -> Result<(), StoreError> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::replace(life, inner.life) == inner.life {
             return Ok(());
@@ -216,11 +216,16 @@ impl MemoryStore {
     pub(super) async fn call<T, E: From<StoreError>>(
         &self,
         context: &str,
+        life: &mut u64,
         what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
         self.dawdle().await;
-        let result = self.seat.call(what, || self.with(context, act)).await;
+        let transaction = || {
+            self.connected(life)?;
+            self.with(context, act)
+        };
+        let result = self.seat.call(what, transaction).await;
         self.dawdle().await;
         if result.is_ok() && self.inner.lock().unwrap_or_else(PoisonError::into_inner).answers_lost
         {

@@ -143,7 +143,8 @@ fn too_early(cluster: &Cluster) -> Option<Anomaly> {
         let events = published(&cluster.fleet, it.part);
         let numbers: BTreeSet<i64> = events.into_iter().map(|it| it.pseq).collect();
         let pseq = (1..=it.published).find(|pseq| !numbers.contains(pseq))?;
-        let seen = format!("event {pseq} of partition {} is not, and {} count", it.part, it.published);
+        let seen =
+            format!("event {pseq} of partition {} is not, and {} count", it.part, it.published);
         Some(Anomaly { promise: "what counts as published is in the log", seen })
     })
 }

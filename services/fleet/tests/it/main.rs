@@ -9,6 +9,8 @@ mod command_line;
 mod features;
 mod fleet;
 mod handlers;
+mod hostile;
+mod hostile_input;
 mod instances;
 mod load;
 mod mutations;

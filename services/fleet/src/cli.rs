@@ -1,4 +1,5 @@
 //! The command line. Each command is a module; what they share is here.
+mod chaos;
 mod console;
 mod fetch;
 mod migrate;
@@ -47,6 +48,8 @@ enum Command {
     Run(Box<run::Options>),
     /// Print, check and register the schemas of all messages
     Schema(schema::Options),
+    /// Let processes, servers and connections of a fleet of its own fail, and check what it promises
+    Chaos(chaos::Options),
     /// Create or verify databases, schemas and topics on servers of your own
     Migrate(migrate::Options),
 }
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
             Command::Status(options) => status::run(options).await,
             Command::Services(options) => Ok(services::run(&options)),
             Command::Run(options) => run::run(*options).await,
+            Command::Chaos(options) => chaos::run(options).await,
             Command::Schema(options) => schema::run(options).await,
             Command::Migrate(options) => migrate::run(options).await,
         }

@@ -61,6 +61,8 @@ pub struct Options {
     pub length: Duration,
     /// What makes the plan.
     pub seed: u64,
+    /// Only faults with this in their names; all, if it is empty.
+    pub only: String,
     /// Ends the faults early; what has happened is checked all the same.
     pub stop: CancellationToken,
     /// Told in a line what happens.
@@ -73,11 +75,12 @@ pub struct Options {
 /// The fleet could not be started or asked; anomalies are no error but part of the report.
 pub async fn run(options: &Options, progress: Arc<dyn Progress>) -> anyhow::Result<Report> {
     let Options { program, data, seed, .. } = options;
+    let plan = Plan::try_new(*seed, &options.only)?;
     let stage = Stage::open(program, data.clone(), *seed, Arc::clone(&progress)).await?;
     let record = Arc::new(Record::new());
     let run = Run { options, stage: &stage, record: &record };
     let report = tokio::select! {
-        report = run.whole() => report,
+        report = run.whole(plan) => report,
         error = stage.stack.exited() => Err(error.into()),
     };
     for it in &stage.members {
@@ -94,7 +97,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn whole(&self) -> anyhow::Result<Report> {
+    async fn whole(&self, plan: Plan) -> anyhow::Result<Report> {
         let mut dice = Dice::new(self.options.seed);
         let stop = Stop::default();
         // Dropping them ends them.
@@ -107,7 +110,7 @@ impl Run<'_> {
         self.tell("waiting until mutations are answered in every partition");
         self.goes_on(self.record.now()).await?;
         let begun = self.record.now();
-        let episodes = self.faults(begun, dice).await?;
+        let episodes = self.faults(plan, begun, dice).await?;
         let took = self.record.now().saturating_sub(begun);
         self.tell("no more faults: waiting until nothing is pending");
         self.settle(clients, &stop).await?;
@@ -123,11 +126,16 @@ impl Run<'_> {
     }
 
     /// One fault after another, each until the fleet has recovered.
-    async fn faults(&self, begun: Duration, mut dice: Dice) -> anyhow::Result<Vec<Episode>> {
-        let Options { length, stop, seed, .. } = self.options;
+    async fn faults(
+        &self,
+        plan: Plan,
+        begun: Duration,
+        mut dice: Dice,
+    ) -> anyhow::Result<Vec<Episode>> {
+        let Options { length, stop, .. } = self.options;
         let world = World { stage: self.stage, record: self.record, stop };
         let mut episodes = Vec::new();
-        for together in Plan::new(*seed) {
+        for together in plan {
             world.wait(Duration::from_millis(dice.within(500..2500))).await;
             let now = self.record.now();
             if now >= begun + *length || stop.is_cancelled() {
@@ -243,7 +251,7 @@ fn report(
     anomalies.dedup();
     let mut faults: BTreeMap<String, usize> = BTreeMap::new();
     for Fault { harm, victim, .. } in episodes.iter().flat_map(|it| &it.faults).map(|it| it.fault) {
-        *faults.entry(format!("{} {harm}", victim.kind())).or_default() += 1;
+        *faults.entry(victim.name(harm)).or_default() += 1;
     }
     let mut attempts_failed: BTreeMap<String, usize> = BTreeMap::new();
     for (_, why) in &story.failed {

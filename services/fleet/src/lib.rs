@@ -5,7 +5,7 @@
 //! - [`cli`]: the commands
 //! - [`proof`]: what is promised, checked
 //! - [`simulation`]: the fleet in virtual time, with faults by seed
-//! - [`chaos`]: the same, on a fleet whose processes, servers and connections fail
+//! - [`chaos`]: the real fleet, whose processes, servers and connections fail by seed
 pub mod chaos;
 pub mod cli;
 pub mod proof;

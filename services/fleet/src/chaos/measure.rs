@@ -103,7 +103,7 @@ impl Measures {
         let mut all: BTreeMap<String, Felt> = BTreeMap::new();
         for it in episodes {
             let name = match it.faults.as_slice() {
-                [one] => format!("{} {}", one.fault.victim.kind(), one.fault.harm),
+                [one] => one.fault.victim.name(one.fault.harm),
                 _ => "several at once".to_owned(),
             };
             let felt = all.entry(name.clone()).or_insert(Felt { fault: name, ..Felt::default() });

@@ -1,6 +1,7 @@
 //! Which faults come in which order: a matter of the seed alone.
 use super::dice::Dice;
 use crate::stack::Server;
+use anyhow::ensure;
 use std::{collections::VecDeque, fmt, time::Duration};
 
 /// What happens to somebody.
@@ -60,18 +61,26 @@ pub const EACH: usize = 2;
 pub struct Plan {
     dice: Dice,
     deck: VecDeque<(Harm, Victim)>,
+    /// Only faults with this in their names.
+    only: String,
 }
 
 impl Plan {
-    /// The plan of a seed.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self { dice: Dice::new(seed), deck: VecDeque::new() }
+    /// The plan of a seed; of all faults only those with `only` in their names, such as "handler killed".
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn try_new(seed: u64, only: &str) -> anyhow::Result<Self> {
+        let mut all = shuffled(&mut Dice::new(seed)).into_iter();
+        let none = !all.any(|(harm, victim)| victim.name(harm).contains(only));
+        ensure!(!none, "no fault has {only:?} in its name: try \"handler killed\" or \"Postgres\"");
+        Ok(Self { dice: Dice::new(seed), deck: VecDeque::new(), only: only.to_owned() })
     }
 
     fn draw(&mut self) -> (Harm, Victim) {
         if self.deck.is_empty() {
             self.deck = shuffled(&mut self.dice);
+            self.deck.retain(|(harm, victim)| victim.name(*harm).contains(&self.only));
         }
         self.deck.pop_front().unwrap_or((Harm::Kill, Victim::Handler(0)))
     }
@@ -169,6 +178,12 @@ impl Victim {
         self == other || server(self).is_some() && server(self) == server(other)
     }
 
+    /// What a fault is called, whoever of a kind suffers it.
+    #[must_use]
+    pub fn name(self, harm: Harm) -> String {
+        format!("{} {harm}", self.kind())
+    }
+
     /// What kind of thing it is, whichever of its kind.
     #[must_use]
     pub fn kind(self) -> &'static str {
@@ -224,9 +239,13 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    fn plan(seed: u64, only: &str) -> Plan {
+        Plan::try_new(seed, only).expect("a plan")
+    }
+
     #[test]
     fn the_same_seed_makes_the_same_plan() {
-        let plan = |seed| Plan::new(seed).take(100).collect::<Vec<_>>();
+        let plan = |seed| plan(seed, "").take(100).collect::<Vec<_>>();
         assert_eq!(plan(7), plan(7));
         assert_ne!(plan(7), plan(8));
     }
@@ -238,7 +257,7 @@ mod tests {
             let kinds: BTreeSet<_> =
                 shuffled(&mut dice).into_iter().map(|(harm, it)| (harm, it.kind())).collect();
             assert_eq!(kinds.len(), 3 * 6 + 1 + 4 * 3);
-            let faults: Vec<Fault> = Plan::new(seed).flatten().take(kinds.len()).collect();
+            let faults: Vec<Fault> = plan(seed, "").flatten().take(kinds.len()).collect();
             let first: BTreeSet<Harm> = faults.iter().take(8).map(|it| it.harm).collect();
             assert_eq!(first.len(), 8, "{first:?}");
             let all: BTreeSet<_> = faults.iter().map(|it| (it.harm, it.victim.kind())).collect();
@@ -247,15 +266,23 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_may_have_some_faults_only() {
+        let killed = plan(1, "handler killed").flatten().take(20);
+        assert!(killed.into_iter().all(|it| it.victim.name(it.harm) == "handler killed"));
+        let error = Plan::try_new(1, "handler slow").expect_err("there is no such fault");
+        assert!(error.to_string().contains("\"handler slow\""), "{error}");
+    }
+
+    #[test]
     fn whoever_is_frozen_is_missed() {
-        let frozen = Plan::new(3).flatten().filter(|it| it.harm == Harm::Freeze);
+        let frozen = plan(3, "").flatten().filter(|it| it.harm == Harm::Freeze);
         assert!(frozen.take(50).all(|it| it.lasts > Duration::from_secs(6)));
     }
 
     #[test]
     fn faults_that_come_together_do_not_meet() {
         let mut several = 0;
-        for together in Plan::new(5).take(500) {
+        for together in plan(5, "").take(500) {
             several += usize::from(together.len() > 1);
             for (n, it) in together.iter().enumerate() {
                 assert!(together[n + 1..].iter().all(|other| !it.victim.meets(other.victim)));

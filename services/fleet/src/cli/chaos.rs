@@ -30,6 +30,9 @@ pub(super) struct Options {
     /// Makes the plan of faults; another one each time if absent
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Only faults with this in their names, as the result names them: "handler killed", "Postgres"
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
     /// Also write the result to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -54,6 +57,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         data: data.clone(),
         length: Duration::from_secs_f64(minutes * 60.0),
         seed,
+        only: options.only,
         stop: signals.soft.clone(),
         tell: |it| console::note(&format!("  {it}")),
     };

@@ -154,7 +154,8 @@ impl Caller {
         let told = match self.ask(ask).await {
             Some(Ok(rows)) => {
                 self.position.merge(&rows.position);
-                let row = |it: Customer| ReadRow { id: it.id, version: it.version, email: it.email };
+                let row =
+                    |it: Customer| ReadRow { id: it.id, version: it.version, email: it.email };
                 let position = rows.position;
                 Some(Vantage { rows: rows.rows.into_iter().map(row).collect(), position })
             }
@@ -170,10 +171,7 @@ impl Caller {
     }
 
     /// Has one of the BFFs do something; `None` if it ends meanwhile, or takes for ever.
-    async fn ask<T: 'static>(
-        &mut self,
-        act: impl AsyncFnOnce(Client) -> T + 'static,
-    ) -> Option<T> {
+    async fn ask<T: 'static>(&mut self, act: impl AsyncFnOnce(Client) -> T + 'static) -> Option<T> {
         let (who, bff) = self.cluster.bff(&mut self.random)?;
         if self.cluster.kernel.life(who) == Life::Dead {
             return None;

@@ -124,10 +124,8 @@ impl Cluster {
 
     fn start(&self, role: Role, name: &str, ahead_seconds: &Arc<AtomicI64>) -> Running {
         let who = self.new_process(format!("{name} ({})", self.next_who.get() + 1));
-        let time = VirtualTime {
-            kernel: self.kernel.clone(),
-            ahead_seconds: Arc::clone(ahead_seconds),
-        };
+        let time =
+            VirtualTime { kernel: self.kernel.clone(), ahead_seconds: Arc::clone(ahead_seconds) };
         let fleet = self.fleet.seen_from(who, &Clock::new(time), &self.faults);
         let (task, client) = match role {
             Role::Handler => (fleet.handler_task::<Customers>(), None),
@@ -160,8 +158,11 @@ impl Cluster {
 
     /// One of the BFFs that are there.
     pub(super) fn bff(&self, random: &mut Random) -> Option<(u32, Client)> {
-        let alive: Vec<&Place> =
-            self.places.iter().filter(|it| it.role == Role::Bff && self.alive(it).is_some()).collect();
+        let alive: Vec<&Place> = self
+            .places
+            .iter()
+            .filter(|it| it.role == Role::Bff && self.alive(it).is_some())
+            .collect();
         let place = alive.get(random.index(alive.len()))?;
         let running = place.running.borrow();
         Some((running.who, running.client.clone()?))

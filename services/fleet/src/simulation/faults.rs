@@ -158,7 +158,9 @@ impl Faults for Gremlin {
             Some(kind @ Kind::AnswerLost) if self.strikes(kind, who, || what.to_owned()) => {
                 CallFault { failure: Some(Failure::AnswerLost), ..fine }
             }
-            Some(kind @ Kind::CallSlow) if self.strikes(kind, who, || format!("{what}, {long:?}")) => {
+            Some(kind @ Kind::CallSlow)
+                if self.strikes(kind, who, || format!("{what}, {long:?}")) =>
+            {
                 if long.subsec_nanos() % 2 == 0 {
                     CallFault { before: long, ..fine }
                 } else {
@@ -217,13 +219,8 @@ impl Faults for Gremlin {
     }
 }
 
-const AT_CALLS: [Kind; 5] = [
-    Kind::CallFails,
-    Kind::AnswerLost,
-    Kind::CallSlow,
-    Kind::DiesBeforeCall,
-    Kind::DiesAfterCall,
-];
+const AT_CALLS: [Kind; 5] =
+    [Kind::CallFails, Kind::AnswerLost, Kind::CallSlow, Kind::DiesBeforeCall, Kind::DiesAfterCall];
 const AT_SENDS: [Kind; 7] = [
     Kind::SendLost,
     Kind::SendDenied,

@@ -2,7 +2,7 @@
 use super::{
     clients::{Caller, Seen},
     cluster::Cluster,
-    disturbance::{CONTEXT, COMMANDS, EVENTS, disturb},
+    disturbance::{COMMANDS, CONTEXT, EVENTS, disturb},
     faults::Gremlin,
     plan::{Kind, Plan},
     random::Random,
@@ -13,7 +13,10 @@ use crate::proof::{self, Anomaly, History, Published, Stored};
 use customers::views::{Customer, InvitationsPerDay};
 use functions::View as _;
 use shared_events::headers::EventHeaders;
-use shell::{defect, memory::{Fleet, FleetOptions}};
+use shell::{
+    defect,
+    memory::{Fleet, FleetOptions},
+};
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -67,7 +70,8 @@ pub fn run(plan: &Plan, timeline: &Timeline) -> Outcome {
     let random = Random::new(plan.seed, 4);
     scheduler.spawner.spawn(world, async move { supervised.supervise(random).await });
     let rested: Rc<Cell<Option<bool>>> = Rc::default();
-    let main = come_to_rest(Rc::clone(&cluster), Rc::clone(&seen), plan.clients, Rc::clone(&rested));
+    let main =
+        come_to_rest(Rc::clone(&cluster), Rc::clone(&seen), plan.clients, Rc::clone(&rested));
     scheduler.spawner.spawn(world, main);
     let end = scheduler.run(|| rested.get().is_some());
     outcome(&scheduler, &cluster, &seen, end, rested.get())
@@ -151,7 +155,8 @@ fn outcome(
     let seen = std::mem::take(&mut *seen.borrow_mut());
     let mut anomalies = seen.anomalies;
     let mut stuck = |seen: String| {
-        anomalies.push(Anomaly { promise: "what is pending is done once nothing goes wrong", seen });
+        anomalies
+            .push(Anomaly { promise: "what is pending is done once nothing goes wrong", seen });
     };
     match (end, rested) {
         (End::Done, Some(true)) => {}

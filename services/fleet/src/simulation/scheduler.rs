@@ -231,11 +231,8 @@ impl Scheduler {
             }
             for (who, future) in started {
                 let id = self.free.pop().unwrap_or(self.tasks.len());
-                let ready = Ready {
-                    task: id,
-                    queued: AtomicBool::new(true),
-                    kernel: self.kernel.clone(),
-                };
+                let ready =
+                    Ready { task: id, queued: AtomicBool::new(true), kernel: self.kernel.clone() };
                 let ready = Arc::new(ready);
                 let waker = Waker::from(Arc::clone(&ready));
                 let task = Some(Task { who, future, ready, waker });

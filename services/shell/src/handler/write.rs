@@ -17,7 +17,7 @@ use crate::port::{
 };
 use shared_events::{WriterSchema, fleet::Reply, known_schema};
 use std::{
-    collections::{BTreeSet, BTreeMap},
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };

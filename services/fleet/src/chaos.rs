@@ -28,6 +28,7 @@ use crate::{
     proof::{self, Anomaly},
     stack::Progress,
 };
+use anyhow::bail;
 use client::{Client, Stop};
 use dice::Dice;
 use futures::future::try_join_all;
@@ -76,7 +77,11 @@ pub struct Options {
 pub async fn run(options: &Options, progress: Arc<dyn Progress>) -> anyhow::Result<Report> {
     let Options { program, data, seed, .. } = options;
     let plan = Plan::try_new(*seed, &options.only)?;
-    let stage = Stage::open(program, data.clone(), *seed, Arc::clone(&progress)).await?;
+    let opening = Stage::open(program, data.clone(), *seed, Arc::clone(&progress));
+    let stage = tokio::select! {
+        stage = opening => stage?,
+        () = options.stop.cancelled() => bail!("stopped while it was starting"),
+    };
     let record = Arc::new(Record::new());
     let run = Run { options, stage: &stage, record: &record };
     let report = tokio::select! {

@@ -8,6 +8,7 @@ use crate::{
     stack::{Stopwatch, reset},
 };
 use anyhow::{Context as _, bail, ensure};
+use shell::clock::Clock;
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -16,6 +17,8 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The options of `chaos`.
 #[derive(Debug, clap::Args)]
@@ -68,12 +71,12 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let report = match report {
         Ok(report) => report,
         Err(error) => {
-            forget(&data);
+            forget(&data).await;
             return Err(error);
         }
     };
     if report.kept.is_none() {
-        forget(&data);
+        forget(&data).await;
     }
     print(&report);
     if let Some(file) = &options.json {
@@ -91,9 +94,15 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn forget(data: &Path) {
-    if let Err(error) = reset(data) {
-        console::note(&format!("{} is left behind: {error}", data.display()));
+/// A server that was just being started when all was dropped takes a moment to end.
+async fn forget(data: &Path) {
+    let (clock, watch) = (Clock::system(), Stopwatch::start());
+    while let Err(error) = reset(data) {
+        if watch.took() > PATIENCE {
+            console::note(&format!("{} is left behind: {error}", data.display()));
+            return;
+        }
+        clock.sleep(Duration::from_millis(100)).await;
     }
 }
 

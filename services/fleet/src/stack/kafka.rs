@@ -82,11 +82,12 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
 
-# A killed member is missed after 6 s, a killed broker is back after 4.
+# A killed member is missed after 6 s, a killed broker is back after 4. A member learns only from the answers to its
+# heartbeats that partitions have become free: that is the pause when another one stops.
 group.consumer.session.timeout.ms=6000
 group.consumer.min.session.timeout.ms=6000
-group.consumer.heartbeat.interval.ms=1000
-group.consumer.min.heartbeat.interval.ms=1000
+group.consumer.heartbeat.interval.ms=100
+group.consumer.min.heartbeat.interval.ms=100
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500

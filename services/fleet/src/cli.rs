@@ -1,4 +1,5 @@
 //! The command line. Each command is a module; what they share is here.
+mod chaos;
 mod console;
 mod fetch;
 mod migrate;
@@ -50,6 +51,8 @@ enum Command {
     Schema(schema::Options),
     /// Run the whole fleet in virtual time with faults by seed, and check every promise
     Simulate(simulate::Options),
+    /// Let processes, servers and connections of a fleet of its own fail, and check what it promises
+    Chaos(chaos::Options),
     /// Create or verify databases, schemas and topics on servers of your own
     Migrate(migrate::Options),
 }
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
             Command::Status(options) => status::run(options).await,
             Command::Services(options) => Ok(services::run(&options)),
             Command::Run(options) => run::run(*options).await,
+            Command::Chaos(options) => chaos::run(options).await,
             Command::Schema(options) => schema::run(options).await,
             Command::Simulate(options) => simulate::run(&options),
             Command::Migrate(options) => migrate::run(options).await,

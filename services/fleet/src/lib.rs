@@ -5,6 +5,8 @@
 //! - [`cli`]: the commands
 //! - [`proof`]: what is promised, checked
 //! - [`simulation`]: the fleet in virtual time, with faults by seed
+//! - [`chaos`]: the real fleet, whose processes, servers and connections fail by seed
+pub mod chaos;
 pub mod cli;
 pub mod proof;
 pub mod schemas;

@@ -1,4 +1,5 @@
 //! The command line. Each command is a module; what they share is here.
+mod bench;
 mod console;
 mod fetch;
 mod migrate;
@@ -49,6 +50,8 @@ enum Command {
     Schema(schema::Options),
     /// Create or verify databases, schemas and topics on servers of your own
     Migrate(migrate::Options),
+    /// Measure how fast the fleet is, against the limit of its parts and against its peers
+    Bench(bench::Options),
 }
 
 /// Which fleet of this machine is meant.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
             Command::Run(options) => run::run(*options).await,
             Command::Schema(options) => schema::run(options).await,
             Command::Migrate(options) => migrate::run(options).await,
+            Command::Bench(options) => bench::run(options).await,
         }
     });
     result.unwrap_or_else(|error| console::failed(&error))

@@ -3,7 +3,9 @@
 //! - [`stack`]: Kafka, the schema registry and Postgres as child processes
 //! - [`up`]: every service of the fleet, in this process
 //! - [`cli`]: the commands
+//! - [`bench`]: how fast it is
 //! - [`proof`]: what is promised, checked
+pub mod bench;
 pub mod cli;
 pub mod proof;
 pub mod schemas;

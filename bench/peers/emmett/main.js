@@ -76,14 +76,19 @@ async function rebuild(store, connectionString) {
   const wanted = Number(options.events);
   const found = await client.query('select count(*)::int as n from emt_messages');
   let missing = wanted - found.rows[0].n;
-  const writer = async () => {
-    while (missing-- > 0) {
-      const id = randomUUID();
-      await handle(store, `customer-${id}`, invite(id));
-    }
-  };
-  await Promise.all(Array.from({ length: writers }, writer));
+  // One after another: it reads pages in the order of transactions, but from a position on, so that it passes over
+  // events whose positions and transactions are in different orders (seen: 150 of 1,000 by 64 writers).
+  while (missing-- > 0) {
+    const id = randomUUID();
+    await handle(store, `customer-${id}`, invite(id));
+  }
   const total = (await client.query('select count(*)::int as n from emt_messages')).rows[0].n;
+  // It reads no events that are newer than the oldest open transaction of the whole server: wait until all are older.
+  const hidden = 'select count(*)::int as n from emt_messages where transaction_id >= pg_snapshot_xmin(pg_current_snapshot())';
+  const patience = performance.now() + 20_000;
+  while ((await client.query(hidden)).rows[0].n > 0 && performance.now() < patience);
+  // A rebuild goes on from where the one before ended, with the documents gone: its place is forgotten as well.
+  await client.query("delete from emt_processors where processor_id like '%projector%'");
   // It starts from the first event, with nothing there.
   const consumer = rebuildPostgreSQLProjections({
     connectionString,
@@ -96,7 +101,7 @@ async function rebuild(store, connectionString) {
   const rows = (await client.query('select count(*)::int as n from customer')).rows[0].n;
   await client.end();
   if (rows < total) throw new Error(`${rows} of ${total} events are shown`);
-  return { count: total, seconds, per_second: total / seconds };
+  return { count: rows, seconds, per_second: rows / seconds };
 }
 
 const connectionString = await database();

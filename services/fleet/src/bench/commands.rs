@@ -31,10 +31,7 @@ pub(super) fn invitation(customer_id: Uuid) -> CustomerCommand {
 }
 
 /// So many changes of the address of one customer, each to another address.
-pub(super) fn changes(
-    customer_id: Uuid,
-    count: usize,
-) -> impl Iterator<Item = CustomerCommand> {
+pub(super) fn changes(customer_id: Uuid, count: usize) -> impl Iterator<Item = CustomerCommand> {
     let change = move |id| ChangeCustomerEmail { customer_id, email: email(id) };
     std::iter::repeat_with(ids::new_id).map(change).map(CustomerCommand::from).take(count)
 }

@@ -95,6 +95,7 @@ mod tests {
 
     #[test]
     fn figures_are_rounded_to_what_means_something() {
-        assert_eq!([round(12_345.678), round(0.123_456), round(0.0)], [12_350.0, 0.1235, 0.0]);
+        let rounded = Figures::from_iter([12_345.678, 0.123_456, 0.0].map(round));
+        assert_eq!(rounded, Figures::from_iter([12_350.0, 0.1235, 0.0]));
     }
 }

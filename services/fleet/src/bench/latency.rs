@@ -59,7 +59,11 @@ pub(super) async fn mutations(stage: &Stage) -> anyhow::Result<Entry> {
         for quantile in ["p50", "p99"] {
             for rate in RATES {
                 let name = name(kind, quantile, rate);
-                entry.ratio_of(&format!("{kind}limit_{quantile}{}", suffix(rate)), &name, &format!("limit_{name}"));
+                entry.ratio_of(
+                    &format!("{kind}limit_{quantile}{}", suffix(rate)),
+                    &name,
+                    &format!("limit_{name}"),
+                );
             }
         }
     }

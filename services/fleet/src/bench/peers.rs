@@ -50,7 +50,11 @@ impl Peers {
     }
 
     /// What a peer can do; nothing if peers are not asked for.
-    pub(super) async fn peer(&self, name: &str, arguments: &[&str]) -> anyhow::Result<Option<Value>> {
+    pub(super) async fn peer(
+        &self,
+        name: &str,
+        arguments: &[&str],
+    ) -> anyhow::Result<Option<Value>> {
         if !self.all {
             return Ok(None);
         }

@@ -70,12 +70,17 @@ fn draw(curve: &[Point]) -> Option<String> {
         let colour = COLOURS[n % COLOURS.len()];
         let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         let path = path.join(" ");
-        let _ = writeln!(svg, "<polyline points=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>");
+        let _ = writeln!(
+            svg,
+            "<polyline points=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
+        );
         for (x, y) in points {
-            let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
+            let _ =
+                writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
         }
         let y = f64::from(u8::try_from(n).unwrap_or(u8::MAX)) * 18.0 + TOP + 14.0;
-        let _ = writeln!(svg, "<text x=\"{}\" y=\"{y}\" fill=\"{colour}\">{name}</text>", LEFT + 12.0);
+        let _ =
+            writeln!(svg, "<text x=\"{}\" y=\"{y}\" fill=\"{colour}\">{name}</text>", LEFT + 12.0);
     }
     svg.push_str("</svg>\n");
     Some(svg)
@@ -85,15 +90,34 @@ fn grid(svg: &mut String, throughput: &Axis, latency: &Axis) {
     let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
     for value in throughput.ticks() {
         let x = throughput.at(value);
-        let _ = writeln!(svg, "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom}\" stroke=\"#d0d7de\"/>");
-        let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{value}</text>", bottom + 20.0);
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom}\" stroke=\"#d0d7de\"/>"
+        );
+        let _ = writeln!(
+            svg,
+            "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{value}</text>",
+            bottom + 20.0
+        );
     }
     for value in latency.ticks() {
         let y = latency.at(value);
-        let _ = writeln!(svg, "<line x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\" stroke=\"#d0d7de\"/>");
-        let _ = writeln!(svg, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{value} ms</text>", LEFT - 8.0, y + 4.0);
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\" stroke=\"#d0d7de\"/>"
+        );
+        let _ = writeln!(
+            svg,
+            "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{value} ms</text>",
+            LEFT - 8.0,
+            y + 4.0
+        );
     }
-    let _ = writeln!(svg, "<text x=\"{right}\" y=\"{}\" text-anchor=\"end\">mutations a second</text>", bottom + 42.0);
+    let _ = writeln!(
+        svg,
+        "<text x=\"{right}\" y=\"{}\" text-anchor=\"end\">mutations a second</text>",
+        bottom + 42.0
+    );
 }
 
 #[cfg(test)]

@@ -87,7 +87,9 @@ impl Entry {
 
     /// The ratio of one of the other figures to another one, where both were measured.
     pub fn ratio_of(&mut self, name: &str, figure: &str, to: &str) {
-        let (Some(figure), Some(to)) = (self.others.get(figure), self.others.get(to)) else { return };
+        let (Some(figure), Some(to)) = (self.others.get(figure), self.others.get(to)) else {
+            return;
+        };
         let ratios = figure.ratios(to);
         if !ratios.is_empty() {
             self.ratios.insert(name.to_owned(), ratios);
@@ -97,8 +99,10 @@ impl Entry {
     /// For a line of progress.
     #[must_use]
     pub fn in_short(&self) -> String {
-        let value = self.value.median().map_or_else(|| "nothing".to_owned(), |it| round(it).to_string());
-        let ratio = |(name, it): (&String, &Figures)| Some(format!(", {:.2} × {name}", it.median()?));
+        let value =
+            self.value.median().map_or_else(|| "nothing".to_owned(), |it| round(it).to_string());
+        let ratio =
+            |(name, it): (&String, &Figures)| Some(format!(", {:.2} × {name}", it.median()?));
         let ratios: String = self.ratios.iter().filter_map(ratio).collect();
         format!("{value} {}{ratios}", self.unit)
     }
@@ -107,7 +111,9 @@ impl Entry {
     #[must_use]
     pub fn json(&self) -> Value {
         let medians = |all: &BTreeMap<String, Figures>| -> Map<String, Value> {
-            all.iter().filter_map(|(name, it)| Some((name.clone(), json!(round(it.median()?))))).collect()
+            all.iter()
+                .filter_map(|(name, it)| Some((name.clone(), json!(round(it.median()?)))))
+                .collect()
         };
         let whole = |all: &BTreeMap<String, Figures>| -> Map<String, Value> {
             all.iter().filter_map(|(name, it)| Some((name.clone(), it.json()?))).collect()

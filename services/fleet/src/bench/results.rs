@@ -43,10 +43,17 @@ fn section(text: &mut String, entry: &Entry) {
             continue;
         }
         let (low, high) = figures.spread().unzip();
-        let _ = writeln!(text, "| {name} | {} | {} | {} |", value(figures.median()), value(low), value(high));
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {} | {} |",
+            value(figures.median()),
+            value(low),
+            value(high)
+        );
     }
     if !entry.processes.is_empty() {
-        let _ = write!(text, "\n| process, last round | processors | memory, MB |\n|---|---|---|\n");
+        let _ =
+            write!(text, "\n| process, last round | processors | memory, MB |\n|---|---|---|\n");
         for (name, it) in &entry.processes {
             let _ = writeln!(text, "| {name} | {} | {} |", it["processors"], it["memory_mb"]);
         }

@@ -22,7 +22,9 @@ impl Usage {
         let mut parents: BTreeMap<u32, u32> = BTreeMap::new();
         let mut stats: BTreeMap<u32, Stat> = BTreeMap::new();
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|it| it.parse().ok()) else { continue };
+            let Some(pid) = entry.file_name().to_str().and_then(|it| it.parse().ok()) else {
+                continue;
+            };
             let text = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
             if let Some(stat) = Stat::parse(&text) {
                 parents.insert(pid, stat.parent);
@@ -64,7 +66,10 @@ impl Stat {
     fn parse(text: &str) -> Option<Self> {
         let rest: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks: u64 = rest.get(11)?.parse::<u64>().ok()? + rest.get(12)?.parse::<u64>().ok()?;
-        Some(Self { parent: rest.get(1)?.parse().ok()?, processor: Duration::from_millis(ticks * 10) })
+        Some(Self {
+            parent: rest.get(1)?.parse().ok()?,
+            processor: Duration::from_millis(ticks * 10),
+        })
     }
 }
 
@@ -89,7 +94,9 @@ fn name_of(command: &str) -> String {
     if let Some((_, rest)) = command.split_once(" run ") {
         return rest.split(" --").next().unwrap_or_default().trim().to_owned();
     }
-    for (part, name) in [("kafka.Kafka", "kafka"), ("apicurio", "registry"), ("postgres", "postgres")] {
+    for (part, name) in
+        [("kafka.Kafka", "kafka"), ("apicurio", "registry"), ("postgres", "postgres")]
+    {
         if command.contains(part) {
             return name.to_owned();
         }
@@ -101,7 +108,8 @@ fn name_of(command: &str) -> String {
 /// Its own share of what it shares with others, where the system tells.
 fn memory_mb(pid: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
-    let text = text.or_else(|_| fs::read_to_string(format!("/proc/{pid}/status"))).unwrap_or_default();
+    let text =
+        text.or_else(|_| fs::read_to_string(format!("/proc/{pid}/status"))).unwrap_or_default();
     let line = text.lines().find(|it| it.starts_with("Pss:") || it.starts_with("VmRSS:"));
     let kb = line.and_then(|it| it.split_whitespace().nth(1)?.parse::<f64>().ok());
     kb.unwrap_or_default() / 1024.0

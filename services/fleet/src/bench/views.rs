@@ -1,5 +1,11 @@
 //! P5: events into a view.
-use super::{peers::figure, report::Entry, stage::{Fleet, Stage}, usage::Usage, write::drain};
+use super::{
+    peers::figure,
+    report::Entry,
+    stage::{Fleet, Stage},
+    usage::Usage,
+    write::drain,
+};
 use crate::stack::Stopwatch;
 use anyhow::bail;
 use customers::views::Customer;
@@ -29,7 +35,11 @@ pub(super) async fn events(stage: &Stage) -> anyhow::Result<Entry> {
         peers(stage, round, &mut entry).await?;
     }
     entry.ratio("copy_live", "copy_per_second");
-    for (name, to) in [("copy_rebuild", "copy"), ("emmett_rebuild", "emmett_rebuild"), ("disintegrate_rebuild", "disintegrate_rebuild")] {
+    for (name, to) in [
+        ("copy_rebuild", "copy"),
+        ("emmett_rebuild", "emmett_rebuild"),
+        ("disintegrate_rebuild", "disintegrate_rebuild"),
+    ] {
         entry.ratio_of(name, "rebuild_per_second", &format!("{to}_per_second"));
     }
     entry.notes.push(
@@ -42,7 +52,12 @@ pub(super) async fn events(stage: &Stage) -> anyhow::Result<Entry> {
 
 /// Starts an aggregator, and waits until the view has so many events: events a second, from when it was first seen
 /// to move.
-async fn shown(stage: &Stage, fleet: &Fleet, until: usize, entry: &mut Entry) -> anyhow::Result<f64> {
+async fn shown(
+    stage: &Stage,
+    fleet: &Fleet,
+    until: usize,
+    entry: &mut Entry,
+) -> anyhow::Result<f64> {
     let until = i64::try_from(until)?;
     let view = ViewDefinition::of::<Customer>("customers");
     let reads = PostgresReads::new(fleet.shell.postgres.clone());
@@ -84,7 +99,7 @@ async fn peers(stage: &Stage, round: usize, entry: &mut Entry) -> anyhow::Result
     let copy = stage.peers.limit(&["copy", "--database-url", url, "--rows", &rows]).await?;
     entry.other("copy_per_second", figure(&copy, "per_second")?);
     for name in ["emmett", "disintegrate"] {
-        let arguments = ["rebuild", "--database-url", url, "--events", "5000"];
+        let arguments = ["rebuild", "--database-url", url, "--events", "2000"];
         if let Some(result) = stage.peers.peer(name, &arguments).await? {
             entry.other(&format!("{name}_rebuild_per_second"), figure(&result, "per_second")?);
         }

@@ -33,7 +33,15 @@ pub(super) async fn disjoint(stage: &Stage) -> anyhow::Result<Entry> {
         }
         peers(stage, round, &mut entry).await?;
     }
-    for name in ["raw_sql_1000", "raw_sql_100", "raw_sql_1000_with_claims", "raw_sql_100_with_claims", "cqrs_es", "disintegrate", "emmett"] {
+    for name in [
+        "raw_sql_1000",
+        "raw_sql_100",
+        "raw_sql_1000_with_claims",
+        "raw_sql_100_with_claims",
+        "cqrs_es",
+        "disintegrate",
+        "emmett",
+    ] {
         entry.ratio(name, &format!("{name}_per_second"));
     }
     entry.notes.push(
@@ -95,8 +103,7 @@ async fn raw_sql(
     rows: usize,
     option: &str,
 ) -> anyhow::Result<f64> {
-    let (url, rows, from) =
-        (&stage.addresses().database_url, rows.to_string(), fleet.database());
+    let (url, rows, from) = (&stage.addresses().database_url, rows.to_string(), fleet.database());
     let mut arguments = vec!["append", "--database-url", url, "--from", &from];
     arguments.extend(["--batch", batch, "--rows", &rows]);
     arguments.extend(option.split(' '));
@@ -136,7 +143,9 @@ pub(super) async fn hot(stage: &Stage) -> anyhow::Result<Entry> {
 
 async fn peers(stage: &Stage, round: usize, entry: &mut Entry) -> anyhow::Result<()> {
     let url = &stage.addresses().database_url;
-    for (name, key) in [("cqrs-es", "cqrs_es"), ("disintegrate", "disintegrate"), ("emmett", "emmett")] {
+    for (name, key) in
+        [("cqrs-es", "cqrs_es"), ("disintegrate", "disintegrate"), ("emmett", "emmett")]
+    {
         stage.tell("P1", &format!("round {round}: {name}"));
         let arguments = ["append", "--database-url", url, "--writers", "64", "--seconds", "5"];
         if let Some(result) = stage.peers.peer(name, &arguments).await? {

@@ -1,4 +1,5 @@
 //! The command line. Each command is a module; what they share is here.
+mod bench;
 mod chaos;
 mod console;
 mod fetch;
@@ -55,6 +56,8 @@ enum Command {
     Chaos(chaos::Options),
     /// Create or verify databases, schemas and topics on servers of your own
     Migrate(migrate::Options),
+    /// Measure how fast the fleet is, against the limit of its parts and against its peers
+    Bench(bench::Options),
 }
 
 /// Which fleet of this machine is meant.
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
             Command::Schema(options) => schema::run(options).await,
             Command::Simulate(options) => simulate::run(&options),
             Command::Migrate(options) => migrate::run(options).await,
+            Command::Bench(options) => bench::run(options).await,
         }
     });
     result.unwrap_or_else(|error| console::failed(&error))

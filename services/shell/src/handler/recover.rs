@@ -158,7 +158,7 @@ impl<L: Log, S: Store> Handler<L, S> {
                         command_id: row.command_id,
                         request_hash,
                         traceparent: it.envelope.traceparent.clone(),
-                        reply,
+                        reply: reply.into(),
                     });
                 }
                 (Some(_), None) => {}

@@ -62,8 +62,6 @@ defects! {
     PositionOffByOne,
     /// events count as published although their delivery failed
     FailedDeliveryIgnored,
-    /// a command is decided although the log left out those before it
-    JumpNotNoticed,
     /// a reader is shown what there is, whatever it has seen before
     PositionIgnored,
     /// the end of the event topic is never compared with what was delivered

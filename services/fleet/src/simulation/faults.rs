@@ -162,7 +162,7 @@ impl Faults for Gremlin {
             Some(kind @ Kind::CallSlow)
                 if self.strikes(kind, who, || format!("{what}, {long:?}")) =>
             {
-                if long.subsec_nanos() % 2 == 0 {
+                if long.subsec_nanos().is_multiple_of(2) {
                     CallFault { before: long, ..fine }
                 } else {
                     CallFault { after: long, ..fine }

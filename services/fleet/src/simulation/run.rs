@@ -125,7 +125,7 @@ async fn come_to_rest(
         if now > end {
             return rested.set(Some(false));
         }
-        if let Pending::NotInLog { part, pseq } = pending {
+        if let Pending::Log { part, pseq } = pending {
             reader.misses(&cluster, part, pseq).await;
         }
         cluster.kernel.sleep(PULSE).await;
@@ -152,25 +152,25 @@ fn too_early(cluster: &Cluster) -> Option<Anomaly> {
 /// What is not done yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pending {
-    NotDecided { part: i32, commands: i64 },
-    NotPublished { part: i32, events: i64 },
-    NotShown { part: i32, events: i64, table: &'static str },
-    NotInLog { part: i32, pseq: i64 },
+    Decision { part: i32, commands: i64 },
+    Publication { part: i32, events: i64 },
+    View { part: i32, events: i64, table: &'static str },
+    Log { part: i32, pseq: i64 },
 }
 
 impl fmt::Display for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotDecided { part, commands } => {
+            Self::Decision { part, commands } => {
                 write!(f, "{commands} commands of partition {part} are not decided")
             }
-            Self::NotPublished { part, events } => {
+            Self::Publication { part, events } => {
                 write!(f, "{events} events of partition {part} are not published")
             }
-            Self::NotShown { part, events, table } => {
+            Self::View { part, events, table } => {
                 write!(f, "{events} events of partition {part} are not in {table}")
             }
-            Self::NotInLog { part, pseq } => {
+            Self::Log { part, pseq } => {
                 write!(f, "event {pseq} of partition {part} is not in the log")
             }
         }
@@ -182,20 +182,20 @@ fn pending(fleet: &Fleet) -> Option<Pending> {
         let part = it.part;
         let commands = fleet.log.end(COMMANDS, part) - it.next_offset;
         if commands > 0 {
-            return Some(Pending::NotDecided { part, commands });
+            return Some(Pending::Decision { part, commands });
         }
         if it.published < it.pseq {
-            return Some(Pending::NotPublished { part, events: it.pseq - it.published });
+            return Some(Pending::Publication { part, events: it.pseq - it.published });
         }
         for table in [Customer::TABLE, InvitationsPerDay::TABLE] {
             let events = it.pseq - fleet.store.shown(CONTEXT, table, EVENTS, part);
             if events > 0 {
-                return Some(Pending::NotShown { part, events, table });
+                return Some(Pending::View { part, events, table });
             }
         }
         let numbers: BTreeSet<i64> = published(fleet, part).into_iter().map(|it| it.pseq).collect();
         if let Some(pseq) = (1..=it.pseq).find(|pseq| !numbers.contains(pseq)) {
-            return Some(Pending::NotInLog { part, pseq });
+            return Some(Pending::Log { part, pseq });
         }
     }
     None

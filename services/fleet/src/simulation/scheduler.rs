@@ -157,7 +157,10 @@ struct Task {
 
 /// Starts tasks from within tasks. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Spawner(Rc<RefCell<Vec<(u32, LocalBoxFuture<'static, ()>)>>>);
+pub(super) struct Spawner(Rc<RefCell<Vec<Started>>>);
+
+/// A task, and the process that it is part of.
+type Started = (u32, LocalBoxFuture<'static, ()>);
 
 impl Spawner {
     /// A task of a process.
@@ -297,7 +300,9 @@ impl Scheduler {
             drop(guard);
             wakers.iter().for_each(Waker::wake_by_ref);
         }
-        acts.into_iter().for_each(|act| act());
+        for act in acts {
+            act();
+        }
         self.thaw();
         true
     }

@@ -87,13 +87,12 @@ impl<L: Log, S: Store> Handler<L, S> {
 
     pub(super) async fn outgoing(&mut self, event: &EventRow) -> Result<Outgoing, String> {
         let topic = self.logical_topic(&event.record);
-        let id = match self.codec.known_id(topic, event.schema) {
-            Some(id) => id,
-            None => {
-                let json = self.schema_json(event.schema).await?;
-                let id = self.codec.id(topic, &event.record, event.schema, &json).await;
-                id.map_err(|error| error.to_string())?
-            }
+        let id = if let Some(id) = self.codec.known_id(topic, event.schema) {
+            id
+        } else {
+            let json = self.schema_json(event.schema).await?;
+            let id = self.codec.id(topic, &event.record, event.schema, &json).await;
+            id.map_err(|error| error.to_string())?
         };
         let incarnation = self.parts.get(&event.part).map_or(0, |it| it.row.incarnation);
         let meta: Meta = serde_json::from_str(&event.meta)

@@ -145,7 +145,7 @@ impl MemoryLog {
     pub fn freeze(&self, group: &str) {
         self.groups(|name, it| {
             if name == group {
-                it.expel(|_| true, self.partitions)
+                it.expel(|_| true, self.partitions);
             }
         });
     }
@@ -154,7 +154,7 @@ impl MemoryLog {
     pub fn thaw(&self, group: &str) {
         self.groups(|name, it| {
             if name == group {
-                it.readmit(|_| true, self.partitions)
+                it.readmit(|_| true, self.partitions);
             }
         });
     }
@@ -173,7 +173,7 @@ impl MemoryLog {
     pub fn rotate(&self, group: &str) {
         self.groups(|name, it| {
             if name == group {
-                it.rotate(self.partitions)
+                it.rotate(self.partitions);
             }
         });
     }

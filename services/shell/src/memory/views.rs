@@ -153,7 +153,7 @@ fn check(
     for to in &batch.checkpoints {
         let place = (to.to.topic.clone(), to.to.part);
         let row = table.and_then(|it| it.checkpoints.get(&place));
-        if !row.is_some_and(|row| (row.epoch, row.pseq) == (to.to.epoch, to.from_pseq)) {
+        if row.is_none_or(|row| (row.epoch, row.pseq) != (to.to.epoch, to.from_pseq)) {
             return Err(WriteError::Fenced);
         }
     }

@@ -85,6 +85,12 @@ async fn latency(
     for (process, it) in Usage::now().since(&usage, time.took()) {
         entry.processes.insert(format!("{process}, {name}"), it);
     }
+    anyhow::ensure!(
+        answers.are_whole(),
+        "{} mutations failed: {:?}",
+        answers.failed,
+        answers.error
+    );
     entry.other(&format!("{name}_p50_ms"), answers.millis(0.5));
     entry.other(&format!("{name}_p99_ms"), answers.millis(0.99));
     services.bff.stop(&stage.clock).await

@@ -43,16 +43,19 @@ pub(super) async fn mutations(stage: &Stage) -> anyhow::Result<Entry> {
     for round in 1..=stage.plan.rounds {
         for rate in RATES {
             let at = rate.map_or_else(|| "one in flight".to_owned(), |it| format!("{it}/s"));
+            let mut whole = Vec::new();
             for (select, kind) in selects {
                 stage.tell("P3", &format!("round {round}: {at}, {select:?}"));
                 let load = Load::on(&services.bff, select)?;
                 let (usage, time) = (Usage::now(), Stopwatch::start());
                 let answers = answers(&load, rate).await?;
                 entry.processes = Usage::now().since(&usage, time.took());
-                record(&mut entry, kind, rate, &answers);
+                if record(&mut entry, kind, rate, &answers) {
+                    whole.push(kind);
+                }
             }
             stage.tell("P3", &format!("round {round}: {at}, the limits"));
-            limits(stage, rate, &mut entry).await?;
+            limits(stage, rate, &whole, &mut entry).await?;
         }
     }
     for (_, kind) in selects {
@@ -86,19 +89,37 @@ fn name(kind: &str, quantile: &str, rate: Option<u32>) -> String {
     format!("{kind}{quantile}{}_ms", suffix(rate))
 }
 
-fn record(entry: &mut Entry, kind: &str, rate: Option<u32>, answers: &Answers) {
+/// False: too many failed for the latency of the others to say anything, so that the round has none.
+fn record(entry: &mut Entry, kind: &str, rate: Option<u32>, answers: &Answers) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "so many there will never be")]
+    entry.other(&format!("{kind}failed{}", suffix(rate)), answers.failed as f64);
+    if let Some(error) = &answers.error {
+        let at = rate.map_or_else(|| "one in flight".to_owned(), |it| format!("{it}/s"));
+        entry
+            .notes
+            .push(format!("at {at} {} mutations failed, the first with: {error}", answers.failed));
+    }
+    if !answers.are_whole() {
+        return false;
+    }
     for (quantile, q) in [("p50", 0.5), ("p99", 0.99)] {
         entry.other(&name(kind, quantile, rate), answers.millis(q));
     }
     if kind.is_empty() && rate.is_none() {
         entry.value.add(answers.millis(0.5));
     }
-    #[expect(clippy::cast_precision_loss, reason = "so many there will never be")]
-    entry.other(&format!("{kind}failed{}", suffix(rate)), answers.failed as f64);
+    true
 }
 
 /// Commit, hop and read, each alone at that rate: their sum is the least that a mutation can take.
-async fn limits(stage: &Stage, rate: Option<u32>, entry: &mut Entry) -> anyhow::Result<()> {
+/// Those of the kinds of mutations that have no figure this round are left out as well, as rounds are compared one by
+/// one.
+async fn limits(
+    stage: &Stage,
+    rate: Option<u32>,
+    kinds: &[&str],
+    entry: &mut Entry,
+) -> anyhow::Result<()> {
     let addresses = stage.addresses();
     let (url, brokers) = (addresses.database_url.as_str(), addresses.kafka_brokers.as_str());
     let (rate_text, seconds) = (rate.unwrap_or(0).to_string(), TIME.as_secs().to_string());
@@ -119,9 +140,13 @@ async fn limits(stage: &Stage, rate: Option<u32>, entry: &mut Entry) -> anyhow::
         for (part, figure) in [("commit", commit), ("hop", hop), ("read", read)] {
             entry.other(&format!("{part}_{quantile}{}_ms", suffix(rate)), figure);
         }
-        entry.other(&format!("limit_{}", name("", quantile, rate)), commit + 2.0 * hop);
-        let with_view = 2.0 * commit + 3.0 * hop + read;
-        entry.other(&format!("limit_{}", name("view_", quantile, rate)), with_view);
+        for kind in kinds {
+            let least = match *kind {
+                "" => commit + 2.0 * hop,
+                _ => 2.0 * commit + 3.0 * hop + read,
+            };
+            entry.other(&format!("limit_{}", name(kind, quantile, rate)), least);
+        }
     }
     Ok(())
 }

@@ -33,24 +33,39 @@ pub(super) struct Load {
 pub(super) struct Answers {
     latencies: Histogram<u64>,
     pub(super) failed: u64,
+    /// Why the first of those failed.
+    pub(super) error: Option<String>,
     pub(super) per_second: f64,
 }
+
+/// How long a mutation took, or why it had no good answer.
+type Told = (Duration, Result<(), String>);
 
 impl Answers {
     fn new() -> anyhow::Result<Self> {
         let latencies = Histogram::new_with_bounds(1, 120_000_000, 3)?;
-        Ok(Self { latencies, failed: 0, per_second: 0.0 })
+        Ok(Self { latencies, failed: 0, error: None, per_second: 0.0 })
     }
 
-    fn add(&mut self, took: Duration, is_good: bool) {
-        if is_good {
-            self.latencies.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-        } else {
-            self.failed += 1;
+    fn add(&mut self, (took, answer): Told) {
+        match answer {
+            Ok(()) => {
+                let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+                self.latencies.saturating_record(micros);
+            }
+            Err(error) => {
+                self.failed += 1;
+                self.error.get_or_insert(error);
+            }
         }
     }
 
-    /// A quantile in milliseconds.
+    /// Whether so many were answered that their latency says something: those that failed are the slowest.
+    pub(super) fn are_whole(&self) -> bool {
+        self.failed * FAILED_ONE_OF <= self.latencies.len()
+    }
+
+    /// A quantile of the good answers in milliseconds.
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a run fit")]
     pub(super) fn millis(&self, quantile: f64) -> f64 {
         self.latencies.value_at_quantile(quantile) as f64 / 1000.0
@@ -70,10 +85,11 @@ impl Load {
         Ok(Self { client, url: format!("http://{}/graphql", bff.address()).into(), select })
     }
 
-    /// Invites somebody. False: there was no good answer.
-    pub(super) async fn invite(&self) -> bool {
+    /// Invites somebody.
+    async fn invite(&self) -> Result<(), String> {
         let id = ids::new_id();
-        self.send(&json!({ "commandId": id, "email": email(id) })).await.is_ok()
+        let payload = self.send(&json!({ "commandId": id, "email": email(id) })).await;
+        payload.map(drop).map_err(|error| format!("{error:#}"))
     }
 
     /// The payload of an invitation with this input.
@@ -101,9 +117,9 @@ impl Load {
         let watch = Stopwatch::start();
         while watch.took() < WARM_UP + time {
             let sent = watch.took();
-            let is_good = self.invite().await;
+            let answer = self.invite().await;
             if sent >= WARM_UP {
-                answers.add(watch.took().saturating_sub(sent), is_good);
+                answers.add((watch.took().saturating_sub(sent), answer));
             }
         }
         Ok(answers.over(time))
@@ -120,8 +136,8 @@ impl Load {
                 wait_until(watch, due);
                 let load = load.clone();
                 let request = async move {
-                    let is_good = load.invite().await;
-                    (due, watch.took().saturating_sub(due), is_good)
+                    let answer = load.invite().await;
+                    (due, (watch.took().saturating_sub(due), answer))
                 };
                 sent.spawn_on(request, &runtime);
             }
@@ -130,9 +146,9 @@ impl Load {
         let (mut sent, watch) = sending.await.context("the load ended early")?;
         let mut answers = Answers::new()?;
         while let Some(answer) = sent.join_next().await {
-            let (due, took, is_good) = answer?;
+            let (due, told) = answer?;
             if due >= WARM_UP {
-                answers.add(took, is_good);
+                answers.add(told);
             }
         }
         // Until the last answer: a fleet that falls behind does not answer so many a second.
@@ -149,10 +165,10 @@ impl Load {
                 let mut told = Vec::new();
                 while watch.took() < WARM_UP + time {
                     let sent = watch.took();
-                    let is_good = load.invite().await;
+                    let answer = load.invite().await;
                     let now = watch.took();
                     if now >= WARM_UP && now < WARM_UP + time {
-                        told.push((now.saturating_sub(sent), is_good));
+                        told.push((now.saturating_sub(sent), answer));
                     }
                 }
                 told
@@ -160,13 +176,13 @@ impl Load {
         }
         let mut answers = Answers::new()?;
         while let Some(told) = clients.join_next().await {
-            for (took, is_good) in told? {
-                answers.add(took, is_good);
-            }
+            told?.into_iter().for_each(|it| answers.add(it));
         }
         Ok(answers.over(time))
     }
 }
 
+/// At most one of so many may fail.
+const FAILED_ONE_OF: u64 = 1000;
 const WARM_UP: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -20,3 +20,9 @@ pub fn derived_id(command_id: Uuid) -> Uuid {
 pub fn event_id(command_id: Uuid, index: usize) -> Uuid {
     Uuid::new_v5(&command_id, &(index as u64).to_be_bytes())
 }
+
+/// The id of a command that a process sends on its own account, named by what it asks and when.
+#[must_use]
+pub(crate) fn request_id(instance: Uuid, what: &str) -> Uuid {
+    Uuid::new_v5(&instance, what.as_bytes())
+}

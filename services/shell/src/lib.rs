@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod codec;
 pub mod config;
+pub mod defect;
 mod handler;
 pub mod http;
 pub mod ids;

@@ -1,17 +1,22 @@
 //! The second shell: a log, a store and a schema registry in memory, behind the same ports.
 //!
 //! The whole fleet runs on it in one process without servers, and most tests run on it. Its servers can be told to
-//! misbehave.
+//! misbehave, and [`Faults`] decide what goes wrong at each call.
+mod consumer;
 mod fleet;
+mod group;
 mod ledger;
+mod locks;
 mod log;
 mod reads;
 mod registry;
+mod seat;
 mod store;
 mod troubles;
 mod views;
 
-pub use fleet::{Fleet, FleetOptions, Running};
+pub use fleet::{Fleet, FleetOptions, Running, Task};
 pub use log::MemoryLog;
 pub use registry::MemoryRegistry;
-pub use store::MemoryStore;
+pub use seat::{CallFault, Failure, Faults, SendFault};
+pub use store::{MemoryStore, ViewsCopy};

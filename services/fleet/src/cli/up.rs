@@ -79,7 +79,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     }
     let steps = Arc::new(Steps::new());
     let data = options.folder.data;
-    let stack = StackOptions { data, ports, external: external.clone(), cache: None };
+    let stack = StackOptions { data, ports, external: external.clone(), ..StackOptions::default() };
     let stack = tokio::select! {
         stack = Stack::start(stack, Arc::clone(&steps) as _) => stack?,
         () = signals.soft.cancelled() => bail!("stopped while it was starting"),

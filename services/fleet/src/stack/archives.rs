@@ -67,6 +67,7 @@ pub(super) fn make(
         log: trial.join("kafka.log"),
         port: free()?,
         controller_port: free()?,
+        detours: Vec::new(),
         classes: Classes::Write(trial.join("kafka.jsa")),
     };
     let registry_trial = Registry {

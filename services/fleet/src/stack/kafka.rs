@@ -19,12 +19,23 @@ const HEAP_MB: u32 = 512;
 /// What the formatter writes for every cluster alike: the features that are on, new consumer groups among them.
 pub(super) const FEATURES: &str = "bootstrap.checkpoint";
 
+/// One more way to Kafka: who begins at `advertised` is sent back there for every broker, so that something can stand
+/// between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Detour {
+    /// Where Kafka listens.
+    pub port: u16,
+    /// Where clients are told that it listens.
+    pub advertised: u16,
+}
+
 pub(super) struct Kafka {
     pub(super) kit: Kit,
     pub(super) folder: PathBuf,
     pub(super) log: PathBuf,
     pub(super) port: u16,
     pub(super) controller_port: u16,
+    pub(super) detours: Vec<Detour>,
     pub(super) classes: Classes,
 }
 
@@ -41,15 +52,21 @@ impl Kafka {
         let (port, controller) = (self.port, self.controller_port);
         // In a properties file a backslash begins an escape.
         let data = self.data().display().to_string().replace('\\', "\\\\");
+        let all = |one: &dyn Fn(usize, &Detour) -> String| {
+            self.detours.iter().enumerate().map(|(n, it)| one(n, it)).collect::<String>()
+        };
+        let listeners = all(&|n, it| format!(",DETOUR{n}://127.0.0.1:{}", it.port));
+        let advertised = all(&|n, it| format!(",DETOUR{n}://127.0.0.1:{}", it.advertised));
+        let protocols = all(&|n, _| format!(",DETOUR{n}:PLAINTEXT"));
         format!(
             "\
 # Written at every start.
 process.roles=broker,controller
 node.id=1
 log.dirs={data}
-listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=CLIENTS://127.0.0.1:{port}
-listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}
+advertised.listeners=CLIENTS://127.0.0.1:{port}{advertised}
+listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 inter.broker.listener.name=CLIENTS
 controller.listener.names=CONTROLLER
 controller.quorum.voters=1@127.0.0.1:{controller}
@@ -65,11 +82,12 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
 
-# A killed member is missed after 6 s, a killed broker is back after 4.
+# A killed member is missed after 6 s, a killed broker is back after 4. A member learns only from the answers to its
+# heartbeats that partitions have become free: that is the pause when another one stops.
 group.consumer.session.timeout.ms=6000
 group.consumer.min.session.timeout.ms=6000
-group.consumer.heartbeat.interval.ms=1000
-group.consumer.min.heartbeat.interval.ms=1000
+group.consumer.heartbeat.interval.ms=100
+group.consumer.min.heartbeat.interval.ms=100
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500

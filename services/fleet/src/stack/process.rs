@@ -12,7 +12,7 @@ use std::{
 };
 
 /// A running child process, or the memory of one.
-pub(super) struct Process {
+pub(crate) struct Process {
     pid: Pid,
     state: Arc<State>,
 }
@@ -34,7 +34,7 @@ impl Process {
     ///
     /// The parent-death signal follows the *thread* that starts a process, so each child has a thread of its own, which
     /// stays until the child has ended. The child leads its own process group: Ctrl-C in a terminal reaches only us.
-    pub(super) fn spawn(
+    pub(crate) fn spawn(
         mut command: Command,
         log: &Path,
         at_end: impl FnOnce(ExitStatus) + Send + 'static,
@@ -64,19 +64,19 @@ impl Process {
         Ok(Self { pid, state })
     }
 
-    pub(super) fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
     /// Waits until it has ended, at most for `longest`: also the pulse of everything that looks whether a server answers.
-    pub(super) fn wait(&self, longest: Duration) -> Option<ExitStatus> {
+    pub(crate) fn wait(&self, longest: Duration) -> Option<ExitStatus> {
         let wait =
             self.state.ended.wait_timeout_while(self.state.lock(), longest, |it| it.is_none());
         *wait.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Sends a signal, unless it has ended: its number may be another process's by then.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let end = self.state.lock();
         if end.is_none() {
             let _ = kill_process(self.pid, signal);
@@ -84,7 +84,7 @@ impl Process {
     }
 
     /// Asks it to end with `signal`, waits for `patience`, then ends it. True: it went by itself.
-    pub(super) fn stop(&self, signal: Signal, patience: Duration) -> bool {
+    pub(crate) fn stop(&self, signal: Signal, patience: Duration) -> bool {
         self.signal(signal);
         if self.wait(patience).is_some() {
             return true;
@@ -94,7 +94,7 @@ impl Process {
     }
 
     /// Ends it at once.
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.signal(Signal::KILL);
         let deadline = Deadline::after(Duration::from_secs(10));
         while self.wait(deadline.left()).is_none() && !deadline.passed() {}

@@ -2,7 +2,7 @@
 use super::{
     Description, Kit, Progress, Server, StackError, archives, cache,
     folder::{Folder, require_space},
-    kafka::Kafka,
+    kafka::{Detour, Kafka},
     leftovers, ports,
     postgres::{self, Postgres},
     process::Process,
@@ -69,6 +69,8 @@ pub struct StackOptions {
     pub external: External,
     /// Where fetched packages are kept; the user's cache folder unless given.
     pub cache: Option<PathBuf>,
+    /// More ways to our own Kafka.
+    pub detours: Vec<Detour>,
 }
 
 /// Where the three servers are, ours or others.
@@ -145,7 +147,7 @@ impl Stack {
         };
         let mut programs = BTreeMap::<_, Box<dyn Program>>::new();
         for server in wanted {
-            programs.insert(server, program_of(server, &folder, kit.as_ref(), options.ports)?);
+            programs.insert(server, program_of(server, &folder, kit.as_ref(), options)?);
         }
         let address = |server| {
             let ours = || programs.get(&server).map(|it| it.address());
@@ -221,6 +223,13 @@ impl Stack {
         let _ = spawn_blocking(move || inner.kill(server)).await;
     }
 
+    /// Ends a server by a signal, or at once if it does not go.
+    pub(crate) async fn end_by(&self, server: Server, signal: Signal) {
+        let inner = Arc::clone(&self.inner);
+        let end = move || inner.take(server).map(|it| it.stop(signal, PATIENCE));
+        let _ = spawn_blocking(end).await;
+    }
+
     /// Starts a server again after [`kill`](Self::kill), at the same address with the same data.
     ///
     /// # Errors
@@ -248,9 +257,9 @@ fn program_of(
     server: Server,
     folder: &Folder,
     kit: Option<&Kit>,
-    ports: Ports,
+    options: &StackOptions,
 ) -> Result<Box<dyn Program>, StackError> {
-    let port = |name: &str, fixed| match ports {
+    let port = |name: &str, fixed| match options.ports {
         Ports::Fixed => ports::require(server, fixed),
         Ports::Auto => ports::remembered(&folder.make("ports")?.join(name)),
     };
@@ -263,6 +272,7 @@ fn program_of(
             log,
             port: port("kafka", 19092)?,
             controller_port: port("kafka-controller", 19093)?,
+            detours: options.detours.clone(),
             classes: archives::classes(&kit()?, "kafka")?,
         }),
         Server::Registry => Box::new(Registry {

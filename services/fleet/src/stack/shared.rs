@@ -37,6 +37,7 @@ fn start() -> Result<Stack, StackError> {
             postgres: set("DATABASE_URL"),
         },
         cache: None,
+        detours: Vec::new(),
     };
     Stack::start_blocking(&options, &SlowSteps, &CancellationToken::new())
 }

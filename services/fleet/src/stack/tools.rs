@@ -39,8 +39,13 @@ pub(super) fn maven() -> Result<PathBuf, StackError> {
     find("mvn", "fetching Kafka and the schema registry", "maven")
 }
 
+/// The client of Postgres.
+pub(super) fn psql() -> Result<PathBuf, StackError> {
+    find("psql", "asking the databases", "postgresql-client")
+}
+
 /// A command that gets `death` as soon as the thread that starts it is gone, even by `kill -9`.
-pub(super) fn mortal(death: &str, program: impl AsRef<OsStr>) -> Result<Command, StackError> {
+pub(crate) fn mortal(death: &str, program: impl AsRef<OsStr>) -> Result<Command, StackError> {
     let setpriv = find("setpriv", "ending the servers together with the fleet", "util-linux")?;
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", death]).arg(program);

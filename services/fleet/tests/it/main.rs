@@ -1,6 +1,7 @@
 //! The development stack, the command line, and the whole fleet, on real servers.
 mod architecture;
 mod audit;
+mod chaos;
 #[path = "../../../bff/tests/it/client.rs"]
 mod client;
 mod command_line;
@@ -23,6 +24,7 @@ mod republish;
 mod server;
 mod servers;
 mod settings;
+mod simulation;
 mod stack;
 mod topics;
 mod views;

@@ -1,12 +1,11 @@
 //! What the tests ask the servers, and where their stacks are.
 #![expect(clippy::unwrap_used, reason = "only tests call this")]
-use fleet::stack::{Addresses, External, Ports, Server, StackOptions};
+use fleet::stack::{Addresses, External, Ports, Server, StackOptions, query};
 use std::{
     env, fs,
     io::{Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -112,21 +111,10 @@ pub(crate) async fn schema_id(addresses: &Addresses) -> u64 {
 }
 
 pub(crate) fn sql(addresses: &Addresses, statement: &str) -> String {
-    ask(&addresses.database_url, statement)
+    sql_of(addresses, "postgres", statement)
 }
 
 /// Asks another database of the same server.
 pub(crate) fn sql_of(addresses: &Addresses, database: &str, statement: &str) -> String {
-    let (server, options) =
-        addresses.database_url.split_once('?').unwrap_or((&addresses.database_url, ""));
-    let host = server.split_once("://").unwrap().1.split('/').next().unwrap();
-    ask(&format!("postgres://{host}/{database}?{options}"), statement)
-}
-
-fn ask(url: &str, statement: &str) -> String {
-    let mut psql = Command::new("psql");
-    psql.args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement, url]);
-    let out = psql.output().unwrap();
-    assert!(out.status.success(), "{statement}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    query(&addresses.database_url, database, statement).unwrap()
 }

@@ -74,7 +74,13 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let id = self.codec.id(&commands, record.name(), record.fingerprint(), record.json()).await;
         let mut datum = Vec::new();
         let (Ok(id), Ok(())) = (id, message.encode(&mut datum)) else { return };
-        let command_id = ids::new_id();
+        let asked = format!(
+            "{}/{part}/{from_pseq}/{now:?}",
+            self.view.table,
+            part = place.1,
+            now = self.clock.elapsed()
+        );
+        let command_id = ids::request_id(self.report.instance(), &asked);
         let headers = CommandHeaders {
             id: command_id,
             record: record.name().to_owned(),

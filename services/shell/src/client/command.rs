@@ -23,7 +23,7 @@ use shared_events::{
     headers::{CommandHeaders, ReplyTo},
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     num::NonZeroUsize,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -70,7 +70,7 @@ pub(crate) struct Inner {
 }
 
 /// Those who wait, by command and request: the same id may be in flight with another body.
-pub(super) type Waiting = HashMap<(Uuid, RequestHash), Waiter>;
+pub(super) type Waiting = BTreeMap<(Uuid, RequestHash), Waiter>;
 
 pub(super) struct Waiter {
     pub(super) context: &'static str,

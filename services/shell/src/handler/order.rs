@@ -1,8 +1,11 @@
 //! Which records of a partition are next: what a batch that failed left behind is read again, in order.
 use super::shard::{Handler, Trouble};
-use crate::port::{
-    log::{Consumer as _, Log, Record},
-    store::Store,
+use crate::{
+    defect::{self, Defect},
+    port::{
+        log::{Consumer as _, Log, Record},
+        store::Store,
+    },
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,7 +22,8 @@ impl<L: Log, S: Store> Handler<L, S> {
                 continue;
             }
             let expected = part.expect.unwrap_or(part.row.next_offset);
-            if record.offset > expected && part.sought != Some(expected) {
+            let jumps = record.offset > expected && part.sought != Some(expected);
+            if jumps && !defect::is(Defect::JumpNotNoticed) {
                 back.insert(record.part, expected);
                 continue;
             }

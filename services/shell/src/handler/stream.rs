@@ -1,8 +1,9 @@
 //! The state of a stream, and the cache of those that were seen lately.
 use super::decider::{AnyState, Deciders};
+use crate::defect::{self, Defect};
 use chrono::{DateTime, Utc};
 use lru::LruCache;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// A stream as the decider left it.
@@ -74,7 +75,7 @@ impl Cache {
         }
     }
 
-    pub(crate) fn extend(&mut self, streams: HashMap<Uuid, Stream>) {
+    pub(crate) fn extend(&mut self, streams: BTreeMap<Uuid, Stream>) {
         for (id, stream) in streams {
             self.put(id, stream);
         }
@@ -82,6 +83,9 @@ impl Cache {
 
     /// Forgets the streams of a partition: somebody else may write them from now on.
     pub(crate) fn forget(&mut self, part: i32) {
+        if defect::is(Defect::CacheKeptAfterFence) {
+            return;
+        }
         let gone: Vec<Uuid> =
             self.streams.iter().filter(|(_, (_, it))| it.part == part).map(|(id, _)| *id).collect();
         for id in gone {

@@ -17,7 +17,7 @@ use crate::port::{
 };
 use shared_events::{WriterSchema, fleet::Reply, known_schema};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -87,6 +87,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             }
             let (streams, claims) = self.look_up(&work).await?;
             let decided = self.operate(&work, streams, claims, &outcomes);
+            self.make_mistakes(&decided).await;
             match self.ledger.write(&decided.batch).await {
                 Ok(()) => {
                     self.written(decided).await?;
@@ -117,7 +118,7 @@ impl<L: Log, S: Store> Handler<L, S> {
     fn operate(
         &self,
         work: &[Received],
-        streams: HashMap<Uuid, Stream>,
+        streams: BTreeMap<Uuid, Stream>,
         claims: Claims,
         outcomes: &[(OutcomeRow, Option<Reply>)],
     ) -> Decided {
@@ -151,9 +152,9 @@ impl<L: Log, S: Store> Handler<L, S> {
     async fn look_up(
         &mut self,
         work: &[Received],
-    ) -> Result<(HashMap<Uuid, Stream>, Claims), Trouble> {
+    ) -> Result<(BTreeMap<Uuid, Stream>, Claims), Trouble> {
         let mut ask = LookUp::default();
-        let mut streams = HashMap::new();
+        let mut streams = BTreeMap::new();
         for it in work {
             let Body::Command { decider, stream, asks, .. } = &it.body else { continue };
             match self.cache.get(*stream) {
@@ -267,7 +268,7 @@ impl<L: Log, S: Store> Handler<L, S> {
     async fn written(&mut self, decided: Decided) -> Result<(), Trouble> {
         let Decided { batch, answers, mut streams, republish } = decided;
         let replies = Deliveries::receipt();
-        let mut begins = HashMap::new();
+        let mut begins = BTreeMap::new();
         for it in &batch.moves {
             let Some(part) = self.parts.get_mut(&it.part) else { continue };
             begins.insert(it.part, part.row.pseq);
@@ -282,20 +283,22 @@ impl<L: Log, S: Store> Handler<L, S> {
         for (part, from_pseq) in republish {
             self.publish_again(part, from_pseq);
         }
-        for (part, begin) in begins {
+        let event_count = batch.events.len();
+        let mut events: BTreeMap<i32, Vec<EventRow>> = BTreeMap::new();
+        for it in batch.events {
+            events.entry(it.part).or_default().push(it);
+        }
+        for (part, events) in events {
             // Directly, if the cursor stands right before them; else they are part of the backlog (W7).
-            if self.parts.get(&part).is_some_and(|it| it.cursor == begin) {
-                let events: Vec<EventRow> =
-                    batch.events.iter().filter(|it| it.part == part).cloned().collect();
-                if !events.is_empty() {
-                    self.publish(part, &events).await?;
-                }
+            let stands_at = self.parts.get(&part).map(|it| it.cursor);
+            if stands_at.is_some() && stands_at == begins.get(&part).copied() {
+                self.publish(part, &events).await?;
             }
         }
         metrics::counter!("flotilla_commands_total", "context" => self.settings.context)
             .increment(batch.outcomes.len() as u64);
         metrics::counter!("flotilla_events_total", "context" => self.settings.context)
-            .increment(batch.events.len() as u64);
+            .increment(event_count as u64);
         metrics::counter!("flotilla_dead_letters_total", "context" => self.settings.context)
             .increment(batch.dead_letters.len() as u64);
         for it in &batch.dead_letters {
@@ -311,7 +314,7 @@ impl<L: Log, S: Store> Handler<L, S> {
         Ok(())
     }
 
-    async fn keep_snapshots(&mut self, streams: &mut HashMap<Uuid, Stream>) {
+    async fn keep_snapshots(&mut self, streams: &mut BTreeMap<Uuid, Stream>) {
         let due = streams
             .iter_mut()
             .filter(|(_, it)| it.version - it.snapshot_version >= SNAPSHOT_EVENTS);
@@ -338,7 +341,7 @@ impl<L: Log, S: Store> Handler<L, S> {
     async fn drop_fenced(&mut self) -> Result<(), Trouble> {
         let parts: Vec<i32> = self.parts.keys().copied().collect();
         let rows = self.ledger.rows(&parts).await?;
-        let rows: HashMap<i32, LedgerRow> = rows.into_iter().map(|it| (it.part, it)).collect();
+        let rows: BTreeMap<i32, LedgerRow> = rows.into_iter().map(|it| (it.part, it)).collect();
         for part in parts {
             // A row that is gone is not ours either: the database is another one.
             let same = rows.get(&part).zip(self.parts.get(&part)).is_some_and(|(row, it)| {

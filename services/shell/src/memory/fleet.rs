@@ -1,12 +1,11 @@
 //! The whole write and read side of contexts in one process, without servers.
-use super::{MemoryLog, MemoryRegistry, MemoryStore};
+use super::{Faults, MemoryLog, MemoryRegistry, MemoryStore};
 use crate::{
     aggregator::{self, Aggregator},
     client::{self, Client, follow_replies, look_up_late_replies},
     clock::Clock,
     codec::Codec,
     handler::{self, Handler},
-    ids,
     names::Names,
     port::World,
     status::Status,
@@ -14,8 +13,12 @@ use crate::{
 };
 use functions::{Context, Decider, Parts, View};
 use futures::future::LocalBoxFuture;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Servers in memory, and the services that run on them. Everything runs on the current thread: call it within a
 /// [`tokio::task::LocalSet`].
@@ -31,6 +34,8 @@ pub struct Fleet {
     pub status: Status,
     clock: Clock,
     options: FleetOptions,
+    /// How many clients there are, so that each has an id of its own.
+    clients: Arc<AtomicU32>,
 }
 
 /// How a fleet in memory is laid out.
@@ -67,6 +72,11 @@ pub struct Running {
 }
 
 impl Running {
+    fn start(task: Task) -> Self {
+        let Task { shutdown, future } = task;
+        Self { shutdown, task: tokio::task::spawn_local(future) }
+    }
+
     /// A planned stop.
     pub async fn stop(self) {
         self.shutdown.cancel();
@@ -80,17 +90,41 @@ impl Running {
     }
 }
 
+/// A service that is yet to be run, by whoever polls it.
+pub struct Task {
+    /// Asks it to stop in good order.
+    pub shutdown: CancellationToken,
+    /// Ends when it has stopped.
+    pub future: LocalBoxFuture<'static, ()>,
+}
+
 impl Fleet {
     /// Empty servers.
     #[must_use]
     pub fn new(options: FleetOptions, clock: Clock) -> Self {
         Self {
             log: MemoryLog::new(clock.clone(), options.partitions),
-            store: MemoryStore::default(),
-            registry: MemoryRegistry::default(),
-            status: Status::new(ids::new_id(), clock.clone()),
+            store: MemoryStore::new(clock.clone()),
+            registry: MemoryRegistry::new(clock.clone()),
+            status: Status::new(Uuid::nil(), clock.clone()),
             clock,
             options,
+            clients: Arc::default(),
+        }
+    }
+
+    /// The same servers as a process sees them: by its own clock, and with what goes wrong for it. `who` is its
+    /// number, used by no other process before.
+    #[must_use]
+    pub fn seen_from(&self, who: u32, clock: &Clock, faults: &Arc<dyn Faults>) -> Self {
+        Self {
+            log: self.log.seen_from(who, clock.clone(), Arc::clone(faults)),
+            store: self.store.seen_from(who, clock.clone(), Arc::clone(faults)),
+            registry: self.registry.seen_from(who, clock.clone(), Arc::clone(faults)),
+            status: Status::new(instance(who), clock.clone()),
+            clock: clock.clone(),
+            options: self.options.clone(),
+            clients: Arc::clone(&self.clients),
         }
     }
 
@@ -106,6 +140,18 @@ impl Fleet {
     /// One handler of a context.
     #[must_use]
     pub fn handler<C: Context>(&self) -> Running {
+        Running::start(self.handler_task::<C>())
+    }
+
+    /// One aggregator of a context: all its views.
+    #[must_use]
+    pub fn aggregator<C: Context>(&self) -> Running {
+        Running::start(self.aggregator_task::<C>())
+    }
+
+    /// One handler of a context, not running yet.
+    #[must_use]
+    pub fn handler_task<C: Context>(&self) -> Task {
         let names = Names::new("");
         let settings = handler::Settings {
             context: C::NAME,
@@ -123,24 +169,23 @@ impl Fleet {
         let made = Handler::new::<C>(settings, self.world(), report);
         let shutdown = CancellationToken::new();
         let token = shutdown.clone();
-        let task = tokio::task::spawn_local(async move {
+        let future = Box::pin(async move {
             if let Ok(handler) = made {
                 handler.run(token).await;
             }
         });
-        Running { shutdown, task }
+        Task { shutdown, future }
     }
 
-    /// One aggregator of a context: all its views.
+    /// One aggregator of a context, not running yet.
     #[must_use]
-    pub fn aggregator<C: Context>(&self) -> Running {
+    pub fn aggregator_task<C: Context>(&self) -> Task {
         let shutdown = CancellationToken::new();
         let mut loops =
             Loops { fleet: self, context: C::NAME, shutdown: &shutdown, made: Vec::new() };
         C::parts(&mut loops);
         let all = futures::future::join_all(loops.made);
-        let task = tokio::task::spawn_local(async move { drop(all.await) });
-        Running { shutdown, task }
+        Task { shutdown, future: Box::pin(async move { drop(all.await) }) }
     }
 
     /// A client of its own, as each BFF has one, of the views of a context.
@@ -152,10 +197,17 @@ impl Fleet {
     /// A client of these views.
     #[must_use]
     pub fn client_of(&self, views: Vec<ViewDefinition>) -> Client {
+        let (client, task) = self.client_task(views);
+        tokio::task::spawn_local(task);
+        client
+    }
+
+    /// A client of these views, and what it does besides answering: to be polled as long as it is used.
+    #[must_use]
+    pub fn client_task(&self, views: Vec<ViewDefinition>) -> (Client, LocalBoxFuture<'static, ()>) {
         let names = Names::new("");
-        let instance = ids::new_id();
         let settings = client::Settings {
-            instance,
+            instance: instance(u32::MAX - self.clients.fetch_add(1, Ordering::Relaxed)),
             namespace: String::new(),
             partitions: self.options.partitions,
             reply_partition: 0,
@@ -168,13 +220,19 @@ impl Fleet {
         let client = Client(Arc::new(inner));
         let mut tail = self.log.tail(&names.replies(), 0);
         let (send, records) = tokio::sync::mpsc::channel(1000);
-        tokio::task::spawn_local(
-            async move { while send.send(tail.next().await).await.is_ok() {} },
-        );
-        tokio::task::spawn_local(follow_replies(client.clone(), records));
-        tokio::task::spawn_local(look_up_late_replies(client.clone(), CancellationToken::new()));
-        client
+        let follow = async move { while send.send(tail.next().await).await.is_ok() {} };
+        let take = follow_replies(client.clone(), records);
+        let look_up = look_up_late_replies(client.clone(), CancellationToken::new());
+        let task = async move {
+            futures::join!(follow, take, look_up);
+        };
+        (client, Box::pin(task))
     }
+}
+
+/// An id for something in this process.
+fn instance(number: u32) -> Uuid {
+    Uuid::from_u128(u128::from(number))
 }
 
 struct Loops<'a> {

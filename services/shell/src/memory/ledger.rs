@@ -1,7 +1,11 @@
 //! The write side of a context in memory.
 use super::store::{Database, MemoryStore};
-use crate::port::store::{
-    Batch, EventRow, Found, History, Ledger, LedgerRow, LookUp, SnapshotRow, StoreError, WriteError,
+use crate::{
+    defect::{self, Defect},
+    port::store::{
+        Batch, EventRow, Found, History, Ledger, LedgerRow, LookUp, SnapshotRow, StoreError,
+        WriteError,
+    },
 };
 use chrono::{DateTime, Utc};
 use shared_events::Fingerprint;
@@ -11,20 +15,23 @@ use uuid::Uuid;
 pub struct MemoryLedger {
     pub(super) store: MemoryStore,
     pub(super) context: String,
+    /// Of the server that it is connected to.
+    pub(super) life: u64,
 }
 
 impl MemoryLedger {
     async fn with<T, E: From<StoreError>>(
-        &self,
+        &mut self,
+        what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store.call(&self.context, act).await
+        self.store.call(&self.context, &mut self.life, what, act).await
     }
 }
 
 impl Ledger for MemoryLedger {
     async fn acquire(&mut self, parts: &[i32]) -> Result<Vec<LedgerRow>, StoreError> {
-        self.with(|it| {
+        self.with("acquire", |it| {
             let take = |part: &i32| {
                 let row = it.ledger.entry(*part).or_insert_with(|| new_row(*part));
                 row.epoch += 1;
@@ -41,7 +48,7 @@ impl Ledger for MemoryLedger {
         epoch: i64,
         next_offset: i64,
     ) -> Result<Option<LedgerRow>, StoreError> {
-        self.with(|it| {
+        self.with("rewind", |it| {
             let row = it.ledger.get_mut(&part).filter(|it| it.epoch == epoch);
             Ok(row.map(|row| {
                 row.epoch += 1;
@@ -53,12 +60,14 @@ impl Ledger for MemoryLedger {
     }
 
     async fn rows(&mut self, parts: &[i32]) -> Result<Vec<LedgerRow>, StoreError> {
-        self.with(|it| Ok(parts.iter().filter_map(|part| it.ledger.get(part).cloned()).collect()))
-            .await
+        self.with("rows", |it| {
+            Ok(parts.iter().filter_map(|part| it.ledger.get(part).cloned()).collect())
+        })
+        .await
     }
 
     async fn look_up(&mut self, ask: &LookUp) -> Result<Found, StoreError> {
-        self.with(|it| {
+        self.with("look up", |it| {
             let mut found = Found::default();
             for (stream, fold) in &ask.streams {
                 let Some(places) = it.streams.get(stream) else { continue };
@@ -85,31 +94,24 @@ impl Ledger for MemoryLedger {
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<(), WriteError> {
-        self.with(|it| {
+        if defect::is(Defect::OffsetWithoutEvents) {
+            self.with("write", |it| {
+                check(it, batch)?;
+                move_on(it, batch);
+                Ok::<(), WriteError>(())
+            })
+            .await?;
+            return self
+                .with("write", |it| {
+                    keep(it, batch);
+                    Ok(())
+                })
+                .await;
+        }
+        self.with("write", |it| {
             check(it, batch)?;
-            for to in &batch.moves {
-                if let Some(row) = it.ledger.get_mut(&to.part) {
-                    row.next_offset = to.to_offset;
-                    row.pseq = to.pseq;
-                    row.published = row.published.max(to.published);
-                    row.published_offset = row.published_offset.max(to.published_offset);
-                }
-            }
-            for event in &batch.events {
-                it.events.insert((event.part, event.pseq), event.clone());
-                it.streams.entry(event.stream).or_default().push((event.part, event.pseq));
-            }
-            for outcome in &batch.outcomes {
-                it.outcomes.insert(outcome.command_id, outcome.clone());
-            }
-            for change in &batch.claims {
-                let name = (change.kind.clone(), change.value.clone());
-                match change.next {
-                    Some(holder) => drop(it.claims.insert(name, holder)),
-                    None => drop(it.claims.remove(&name)),
-                }
-            }
-            it.dead_letters.extend(batch.dead_letters.iter().cloned());
+            move_on(it, batch);
+            keep(it, batch);
             Ok(())
         })
         .await
@@ -119,7 +121,7 @@ impl Ledger for MemoryLedger {
         &mut self,
         records: &[(i32, i64, Vec<u8>)],
     ) -> Result<Vec<(i32, i64)>, StoreError> {
-        self.with(|it| {
+        self.with("dead letters", |it| {
             let known = |(part, offset, digest): &&(i32, i64, Vec<u8>)| {
                 it.dead_letters.iter().any(|letter| {
                     (letter.part, letter.offset) == (*part, *offset) && letter.digest == *digest
@@ -137,7 +139,7 @@ impl Ledger for MemoryLedger {
         limit: i64,
     ) -> Result<Vec<EventRow>, StoreError> {
         let limit = usize::try_from(limit).unwrap_or_default();
-        self.with(|it| {
+        self.with("events after", |it| {
             let events = it.events.range((part, pseq + 1)..=(part, i64::MAX));
             Ok(events.take(limit).map(|(_, event)| event.clone()).collect())
         })
@@ -145,7 +147,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn published(&mut self, marks: &[(i32, i64, i64, i64)]) -> Result<(), StoreError> {
-        self.with(|it| {
+        self.with("published", |it| {
             for (part, epoch, published, offset) in marks {
                 if let Some(row) = it.ledger.get_mut(part).filter(|it| it.epoch == *epoch) {
                     row.published = *published;
@@ -163,7 +165,7 @@ impl Ledger for MemoryLedger {
         limit: i64,
     ) -> Result<(), StoreError> {
         let limit = usize::try_from(limit).unwrap_or_default();
-        self.with(|it| {
+        self.with("forget outcomes", |it| {
             let old = it.outcomes.values().filter(|row| row.at < before).take(limit);
             let old: Vec<Uuid> = old.map(|row| row.command_id).collect();
             it.outcomes.retain(|id, _| !old.contains(id));
@@ -173,7 +175,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn keep_snapshots(&mut self, snapshots: &[SnapshotRow]) -> Result<(), StoreError> {
-        self.with(|it| {
+        self.with("keep snapshots", |it| {
             for row in snapshots {
                 it.snapshots.insert((row.stream, row.fold.clone()), row.clone());
             }
@@ -183,7 +185,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn keep_schemas(&mut self, schemas: &[(Fingerprint, String)]) -> Result<(), StoreError> {
-        self.with(|it| {
+        self.with("keep schemas", |it| {
             it.schemas.extend(schemas.iter().cloned());
             Ok(())
         })
@@ -191,7 +193,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn schema(&mut self, fingerprint: Fingerprint) -> Result<Option<String>, StoreError> {
-        self.with(|it| Ok(it.schemas.get(&fingerprint).cloned())).await
+        self.with("schema", |it| Ok(it.schemas.get(&fingerprint).cloned())).await
     }
 }
 
@@ -207,6 +209,37 @@ fn new_row(part: i32) -> LedgerRow {
     }
 }
 
+fn move_on(it: &mut Database, batch: &Batch) {
+    for to in &batch.moves {
+        if let Some(row) = it.ledger.get_mut(&to.part) {
+            row.next_offset = to.to_offset;
+            row.pseq = to.pseq;
+            row.published = row.published.max(to.published);
+            row.published_offset = row.published_offset.max(to.published_offset);
+        }
+    }
+}
+
+fn keep(it: &mut Database, batch: &Batch) {
+    for event in &batch.events {
+        it.events.insert((event.part, event.pseq), event.clone());
+        it.streams.entry(event.stream).or_default().push((event.part, event.pseq));
+    }
+    it.journal.extend(batch.outcomes.iter().map(|it| it.command_id));
+    for outcome in &batch.outcomes {
+        it.outcomes.insert(outcome.command_id, outcome.clone());
+    }
+    for change in &batch.claims {
+        let name = (change.kind.clone(), change.value.clone());
+        match change.next {
+            _ if defect::is(Defect::ClaimNotWritten) => {}
+            Some(holder) => drop(it.claims.insert(name, holder)),
+            None => drop(it.claims.remove(&name)),
+        }
+    }
+    it.dead_letters.extend(batch.dead_letters.iter().cloned());
+}
+
 /// What Postgres' constraints and comparisons refuse, in the same order.
 fn check(it: &Database, batch: &Batch) -> Result<(), WriteError> {
     for to in &batch.moves {
@@ -214,16 +247,18 @@ fn check(it: &Database, batch: &Batch) -> Result<(), WriteError> {
             .ledger
             .get(&to.part)
             .is_some_and(|row| (row.epoch, row.next_offset) == (to.epoch, to.from_offset));
-        if !matches {
+        if !matches && !defect::is(Defect::EpochNotCompared) {
             return Err(WriteError::Fenced);
         }
     }
-    if batch.outcomes.iter().any(|outcome| it.outcomes.contains_key(&outcome.command_id)) {
+    let is_known = batch.outcomes.iter().any(|new| it.outcomes.contains_key(&new.command_id));
+    if is_known && !defect::is(Defect::OutcomeNotCompared) {
         return Err(WriteError::OutcomeExists);
     }
     for change in &batch.claims {
         let name = (change.kind.clone(), change.value.clone());
-        if it.claims.get(&name).map(|it| it.stream) != change.expected {
+        let holder = it.claims.get(&name).map(|it| it.stream);
+        if holder != change.expected && !defect::is(Defect::ClaimNotCompared) {
             return Err(WriteError::ClaimTaken);
         }
     }

@@ -1,11 +1,20 @@
-//! A log in memory: topics, groups whose members share partitions, and rebalances.
+//! A log in memory: topics that keep what was appended, and what it can be told to do wrong.
+use super::{
+    consumer::{MemoryConsumer, MemoryTail},
+    group::{Group, Member, Place},
+    seat::{Faults, Seat, SendFault},
+};
 use crate::{
     clock::Clock,
-    port::log::{Consumer, Log, LogError, Move, Outgoing, Producer, Receipt, Record, SendError},
+    port::log::{Log, LogError, Outgoing, Producer, Receipt, Record, SendError},
 };
+use chrono::SubsecRound as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::sync::Notify;
@@ -14,50 +23,67 @@ use tokio::sync::Notify;
 #[derive(Clone)]
 pub struct MemoryLog {
     inner: Arc<Mutex<Inner>>,
-    changed: Arc<Notify>,
+    pub(super) changed: Arc<Notify>,
+    /// The log's own clock, which says when a record was appended.
     clock: Clock,
+    pub(super) seat: Seat,
     partitions: i32,
+    lingers: Arc<AtomicBool>,
+    /// Which producer this is, if it is one.
+    producer: u64,
 }
 
-type Place = (Arc<str>, i32);
-
 #[derive(Default)]
-struct Inner {
+pub(super) struct Inner {
     records: BTreeMap<Place, Vec<Record>>,
-    groups: BTreeMap<String, Group>,
+    pub(super) groups: BTreeMap<String, Group>,
     /// Topics whose records are taken and never appended: a broker that is away.
     swallowed: BTreeSet<String>,
     /// Topics whose records are not taken: a queue that is full.
     full: BTreeSet<String>,
+    /// When the last record of a producer for a partition is due.
+    due: BTreeMap<(u64, Place), Duration>,
     next_member: u64,
-}
-
-#[derive(Default)]
-struct Group {
-    members: BTreeMap<u64, Member>,
-    committed: BTreeMap<Place, i64>,
-}
-
-#[derive(Default)]
-struct Member {
-    topics: Vec<Arc<str>>,
-    assigned: BTreeMap<Place, i64>,
-    moves: Vec<Move>,
-    /// Frozen: keeps what it has, and is told nothing.
-    frozen: bool,
+    next_producer: u64,
 }
 
 impl MemoryLog {
     /// An empty log whose topics all have this many partitions.
     #[must_use]
     pub fn new(clock: Clock, partitions: i32) -> Self {
-        Self { inner: Arc::default(), changed: Arc::default(), clock, partitions }
+        let seat = Seat { who: 0, clock: clock.clone(), faults: None };
+        Self {
+            inner: Arc::default(),
+            changed: Arc::default(),
+            clock,
+            seat,
+            partitions,
+            lingers: Arc::default(),
+            producer: 0,
+        }
+    }
+
+    /// The same log as this process uses it.
+    pub(super) fn seen_from(&self, who: u32, clock: Clock, faults: Arc<dyn Faults>) -> Self {
+        Self { seat: Seat { who, clock, faults: Some(faults) }, ..self.clone() }
     }
 
     /// Everything in a partition.
     #[must_use]
     pub fn records(&self, topic: &str, part: i32) -> Vec<Record> {
         self.lock().records.get(&(Arc::from(topic), part)).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn record(&self, place: &Place, index: usize) -> Option<Record> {
+        self.lock().records.get(place).and_then(|it| it.get(index)).cloned()
+    }
+
+    /// The offset that the next record of a partition gets.
+    #[must_use]
+    pub fn end(&self, topic: &str, part: i32) -> i64 {
+        let inner = self.lock();
+        let records = inner.records.get(&(Arc::from(topic), part));
+        i64::try_from(records.map_or(0, Vec::len)).unwrap_or(i64::MAX)
     }
 
     /// Appends a record as it is, whoever would have written it; its offset.
@@ -104,86 +130,185 @@ impl MemoryLog {
         self.changed.notify_waiters();
     }
 
+    /// Deletes the last `count` records of a partition: a broker that came back without its last moments.
+    pub fn truncate(&self, topic: &str, part: i32, count: usize) {
+        let mut inner = self.lock();
+        if let Some(records) = inner.records.get_mut(&(Arc::from(topic), part)) {
+            records.truncate(records.len().saturating_sub(count));
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
     /// Gives the partitions of every member that there is now to the others, without telling it: it has been
     /// frozen past its session. It finds out when it is thawed.
     pub fn freeze(&self, group: &str) {
-        let mut inner = self.lock();
-        if let Some(it) = inner.groups.get_mut(group) {
-            it.members.values_mut().for_each(|it| it.frozen = true);
-        }
-        inner.rebalance(group, self.partitions);
-        drop(inner);
-        self.changed.notify_waiters();
+        self.groups(|name, it| {
+            if name == group {
+                it.expel(|_| true, self.partitions)
+            }
+        });
     }
 
     /// Tells the frozen members what they lost, and lets them take part again.
     pub fn thaw(&self, group: &str) {
-        let mut inner = self.lock();
-        if let Some(it) = inner.groups.get_mut(group) {
-            for member in it.members.values_mut().filter(|it| it.frozen) {
-                member.frozen = false;
-                let lost = std::mem::take(&mut member.assigned);
-                member.moves.push(Move::Revoked(lost.into_keys().collect()));
+        self.groups(|name, it| {
+            if name == group {
+                it.readmit(|_| true, self.partitions)
             }
-        }
-        inner.rebalance(group, self.partitions);
+        });
+    }
+
+    /// The same as [`Self::freeze`] for the members of one process: its session has expired.
+    pub fn expel(&self, who: u32) {
+        self.groups(|_, it| it.expel(|member| member.who == who, self.partitions));
+    }
+
+    /// The same as [`Self::thaw`] for the members of one process.
+    pub fn readmit(&self, who: u32) {
+        self.groups(|_, it| it.readmit(|member| member.who == who, self.partitions));
+    }
+
+    /// The group gives every partition to another member than now, if there is one.
+    pub fn rotate(&self, group: &str) {
+        self.groups(|name, it| {
+            if name == group {
+                it.rotate(self.partitions)
+            }
+        });
+    }
+
+    /// The groups that there are.
+    #[must_use]
+    pub fn group_names(&self) -> Vec<String> {
+        self.lock().groups.keys().cloned().collect()
+    }
+
+    /// Whether members that are dropped stay in their groups, as those of a killed process do until their session
+    /// expires: until [`Self::expire`] is called.
+    pub fn set_lingering(&self, lingers: bool) {
+        self.lingers.store(lingers, Ordering::Release);
+    }
+
+    /// The session of a process that has ended is over: its partitions go to others.
+    pub fn expire(&self, who: u32) {
+        self.groups(|_, it| {
+            let before = it.members.len();
+            it.members.retain(|_, member| member.who != who);
+            if it.members.len() < before {
+                it.rebalance(self.partitions);
+            }
+        });
+    }
+
+    fn groups(&self, mut act: impl FnMut(&str, &mut Group)) {
+        let mut inner = self.lock();
+        inner.groups.iter_mut().for_each(|(name, it)| act(name, it));
         drop(inner);
         self.changed.notify_waiters();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lingers(&self) -> bool {
+        self.lingers.load(Ordering::Acquire)
+    }
+
+    pub(super) fn join(&self, group: &str, id: u64, topics: &[Arc<str>]) {
+        let mut inner = self.lock();
+        let member = Member { who: self.seat.who, topics: topics.to_vec(), ..Member::default() };
+        let group = inner.groups.entry(group.to_owned()).or_default();
+        group.members.insert(id, member);
+        group.rebalance(self.partitions);
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn leave(&self, group: &str, id: u64) {
+        let mut inner = self.lock();
+        if let Some(group) = inner.groups.get_mut(group)
+            && group.members.remove(&id).is_some()
+        {
+            group.rebalance(self.partitions);
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A reader of one partition from its end on.
     #[must_use]
     pub fn tail(&self, topic: &str, part: i32) -> MemoryTail {
-        let next = self.records(topic, part).len();
+        let next = usize::try_from(self.end(topic, part)).unwrap_or_default();
         MemoryTail { log: self.clone(), place: (Arc::from(topic), part), next }
+    }
+
+    /// Does something with a record that is under way, not before those that this producer sent there earlier.
+    fn under_way(
+        &self,
+        faults: &dyn Faults,
+        after: Duration,
+        place: Place,
+        act: impl FnOnce() + Send + 'static,
+    ) {
+        let now = self.clock.elapsed();
+        let mut inner = self.lock();
+        let due = inner.due.entry((self.producer, place)).or_default();
+        *due = (now + after).max(*due);
+        let after = due.saturating_sub(now);
+        drop(inner);
+        faults.later(after, Box::new(act));
+    }
+
+    fn send_with(
+        &self,
+        faults: &Arc<dyn Faults>,
+        record: Outgoing,
+        receipt: &Receipt,
+    ) -> Result<(), SendError> {
+        let place = (Arc::clone(&record.topic), record.part);
+        let (log, receipt) = (self.clone(), Arc::clone(receipt));
+        match faults.send(self.seat.who, &record.topic) {
+            SendFault::Full => return Err(SendError::Full(Box::new(record))),
+            SendFault::Refused => return Err(SendError::Refused("told to refuse".into())),
+            SendFault::Lost(after) => faults.later(after, Box::new(move || receipt.done(None))),
+            SendFault::DeniedAfter(after) => self.under_way(&**faults, after, place, move || {
+                log.append(record);
+                receipt.done(None);
+            }),
+            SendFault::Delivered { after, times, report } => {
+                let told = Arc::clone(faults);
+                self.under_way(&**faults, after, place, move || {
+                    let mut offset = 0;
+                    for _ in 0..times {
+                        offset = log.append(record.clone());
+                    }
+                    told.later(report, Box::new(move || receipt.done(Some(offset))));
+                });
+            }
+        }
+        Ok(())
     }
 }
 
 impl Inner {
+    pub(super) fn parts(
+        &mut self,
+    ) -> (&BTreeMap<Place, Vec<Record>>, &mut BTreeMap<String, Group>) {
+        (&self.records, &mut self.groups)
+    }
+
     fn append(&mut self, it: Outgoing, at: chrono::DateTime<chrono::Utc>) -> i64 {
         let place = (Arc::clone(&it.topic), it.part);
+        // As Kafka's: whole milliseconds.
+        let at = at.trunc_subsecs(3);
         let records = self.records.entry(place).or_default();
         let offset = i64::try_from(records.len()).unwrap_or(i64::MAX);
         let Outgoing { topic, part, key, headers, payload } = it;
         let (key, payload) = (Some(key), Some(payload));
         records.push(Record { topic, part, offset, at, key, headers, payload });
         offset
-    }
-
-    /// Shares the partitions of a group's topics among its members: each gets every n-th.
-    fn rebalance(&mut self, group: &str, partitions: i32) {
-        let Some(group) = self.groups.get_mut(group) else { return };
-        let ids: Vec<u64> =
-            group.members.iter().filter(|(_, it)| !it.frozen).map(|(id, _)| *id).collect();
-        for (index, id) in ids.iter().enumerate() {
-            let Some(member) = group.members.get_mut(id) else { continue };
-            let mine: BTreeSet<Place> = member
-                .topics
-                .iter()
-                .flat_map(|topic| (0..partitions).map(move |part| (Arc::clone(topic), part)))
-                .filter(|(_, part)| usize::try_from(*part).unwrap_or_default() % ids.len() == index)
-                .collect();
-            let lost: Vec<Place> =
-                member.assigned.keys().filter(|it| !mine.contains(*it)).cloned().collect();
-            let won: Vec<Place> =
-                mine.iter().filter(|it| !member.assigned.contains_key(*it)).cloned().collect();
-            for place in &lost {
-                member.assigned.remove(place);
-            }
-            for place in &won {
-                let from = group.committed.get(place).copied().unwrap_or(0);
-                member.assigned.insert(place.clone(), from);
-            }
-            if !lost.is_empty() {
-                member.moves.push(Move::Revoked(lost));
-            }
-            // Also when nothing was won: it has joined.
-            member.moves.push(Move::Assigned(won));
-        }
     }
 }
 
@@ -192,25 +317,30 @@ impl Log for MemoryLog {
     type Producer = MemoryLog;
 
     fn consumer(&self, group: &str, topics: &[String]) -> Result<MemoryConsumer, LogError> {
-        let mut inner = self.lock();
-        inner.next_member += 1;
-        let id = inner.next_member;
+        let id = {
+            let mut inner = self.lock();
+            inner.next_member += 1;
+            inner.next_member
+        };
         let topics: Vec<Arc<str>> = topics.iter().map(|it| Arc::from(it.as_str())).collect();
-        let member = Member { topics: topics.clone(), ..Member::default() };
-        inner.groups.entry(group.to_owned()).or_default().members.insert(id, member);
-        inner.rebalance(group, self.partitions);
-        drop(inner);
-        self.changed.notify_waiters();
+        self.join(group, id, &topics);
         Ok(MemoryConsumer { log: self.clone(), group: group.to_owned(), id, topics })
     }
 
     fn producer(&self) -> Result<MemoryLog, LogError> {
-        Ok(self.clone())
+        let mut inner = self.lock();
+        inner.next_producer += 1;
+        let producer = inner.next_producer;
+        drop(inner);
+        Ok(Self { producer, ..self.clone() })
     }
 }
 
 impl Producer for MemoryLog {
     fn send(&self, record: Outgoing, receipt: &Receipt) -> Result<(), SendError> {
+        if let Some(faults) = &self.seat.faults {
+            return self.send_with(faults, record, receipt);
+        }
         if self.lock().full.contains(&*record.topic) {
             return Err(SendError::Full(Box::new(record)));
         }
@@ -220,141 +350,5 @@ impl Producer for MemoryLog {
         let offset = self.append(record);
         receipt.done(Some(offset));
         Ok(())
-    }
-}
-
-/// A member of a group; it leaves when it is dropped.
-pub struct MemoryConsumer {
-    log: MemoryLog,
-    group: String,
-    id: u64,
-    topics: Vec<Arc<str>>,
-}
-
-impl MemoryConsumer {
-    fn with<T>(&self, act: impl FnOnce(&mut Member) -> T) -> Option<T> {
-        let mut inner = self.log.lock();
-        inner.groups.get_mut(&self.group)?.members.get_mut(&self.id).map(act)
-    }
-
-    fn ready(&self, max: usize) -> Option<Vec<Record>> {
-        let mut inner = self.log.lock();
-        let Inner { records, groups, .. } = &mut *inner;
-        let member = groups.get_mut(&self.group)?.members.get_mut(&self.id)?;
-        let mut found = Vec::new();
-        for (place, position) in &mut member.assigned {
-            let Some(records) = records.get(place) else { continue };
-            let from = usize::try_from(*position).unwrap_or_default();
-            // Past the end: the log was recreated.
-            let from = if from > records.len() { 0 } else { from };
-            let some = records.iter().skip(from).take(max.saturating_sub(found.len()));
-            let before = found.len();
-            found.extend(some.cloned());
-            *position = i64::try_from(from + found.len() - before).unwrap_or(i64::MAX);
-        }
-        (!found.is_empty() || !member.moves.is_empty()).then_some(found)
-    }
-}
-
-impl Consumer for MemoryConsumer {
-    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Record>, LogError> {
-        let until = self.log.clock.elapsed() + wait;
-        loop {
-            // Asked for before looking, so that nothing is missed in between.
-            let changed = self.log.changed.notified();
-            if let Some(records) = self.ready(max) {
-                return Ok(records);
-            }
-            let left = until.saturating_sub(self.log.clock.elapsed());
-            if left.is_zero() || self.log.clock.timeout(left, changed).await.is_none() {
-                return Ok(Vec::new());
-            }
-        }
-    }
-
-    fn moves(&mut self) -> Vec<Move> {
-        self.with(|it| std::mem::take(&mut it.moves)).unwrap_or_default()
-    }
-
-    fn is_assignment_lost(&self) -> bool {
-        false
-    }
-
-    async fn seek(&mut self, topic: &str, part: i32, offset: i64) -> Result<(), LogError> {
-        let place = (Arc::from(topic), part);
-        self.with(|it| {
-            if let Some(position) = it.assigned.get_mut(&place) {
-                *position = offset;
-            }
-        });
-        Ok(())
-    }
-
-    fn commit(&mut self, offsets: &[(Arc<str>, i32, i64)]) {
-        let mut inner = self.log.lock();
-        if let Some(group) = inner.groups.get_mut(&self.group)
-            && group.members.get(&self.id).is_some_and(|it| !it.frozen)
-        {
-            for (topic, part, offset) in offsets {
-                group.committed.insert((Arc::clone(topic), *part), *offset);
-            }
-        }
-    }
-
-    async fn ends(&mut self, topic: &str, part: i32) -> Result<(i64, i64), LogError> {
-        Ok((0, i64::try_from(self.log.records(topic, part).len()).unwrap_or(i64::MAX)))
-    }
-
-    fn unsubscribe(&mut self) {
-        let mut inner = self.log.lock();
-        if let Some(group) = inner.groups.get_mut(&self.group) {
-            group.members.remove(&self.id);
-        }
-        inner.rebalance(&self.group, self.log.partitions);
-        drop(inner);
-        self.log.changed.notify_waiters();
-    }
-
-    fn subscribe(&mut self) -> Result<(), LogError> {
-        let mut inner = self.log.lock();
-        let member = Member { topics: self.topics.clone(), ..Member::default() };
-        inner.groups.entry(self.group.clone()).or_default().members.insert(self.id, member);
-        inner.rebalance(&self.group, self.log.partitions);
-        drop(inner);
-        self.log.changed.notify_waiters();
-        Ok(())
-    }
-
-    async fn leave(mut self, offsets: &[(Arc<str>, i32, i64)]) {
-        self.commit(offsets);
-    }
-}
-
-impl Drop for MemoryConsumer {
-    fn drop(&mut self) {
-        self.unsubscribe();
-    }
-}
-
-/// Reads one partition from its end on.
-pub struct MemoryTail {
-    log: MemoryLog,
-    place: Place,
-    next: usize,
-}
-
-impl MemoryTail {
-    /// The next record.
-    pub async fn next(&mut self) -> Record {
-        loop {
-            let changed = self.log.changed.notified();
-            let record =
-                self.log.lock().records.get(&self.place).and_then(|it| it.get(self.next)).cloned();
-            if let Some(record) = record {
-                self.next += 1;
-                return record;
-            }
-            changed.await;
-        }
     }
 }

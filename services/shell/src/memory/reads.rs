@@ -17,19 +17,19 @@ impl Reads for MemoryStore {
         context: &'a str,
         command_ids: &'a [Uuid],
     ) -> BoxFuture<'a, Result<Vec<OutcomeRow>, StoreError>> {
-        let found = self.with(context, |it| {
-            Ok(command_ids.iter().filter_map(|id| it.outcomes.get(id).cloned()).collect())
-        });
-        Box::pin(ready(found))
+        Box::pin(self.seat.call("read outcomes", move || {
+            self.with(context, |it| {
+                Ok(command_ids.iter().filter_map(|id| it.outcomes.get(id).cloned()).collect())
+            })
+        }))
     }
 
     fn heads<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Vec<Head>, StoreError>> {
-        let heads = self.with(context, |it| {
-            let head =
-                |it: &LedgerRow| Head { part: it.part, incarnation: it.incarnation, pseq: it.pseq };
-            Ok(it.ledger.values().map(head).collect())
-        });
-        Box::pin(ready(heads))
+        let head =
+            |it: &LedgerRow| Head { part: it.part, incarnation: it.incarnation, pseq: it.pseq };
+        Box::pin(self.seat.call("read heads", move || {
+            self.with(context, |it| Ok(it.ledger.values().map(head).collect()))
+        }))
     }
 
     fn troubles<'a>(
@@ -45,7 +45,8 @@ impl Reads for MemoryStore {
         view: &'a ViewDefinition,
         select: &'a Select,
     ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>> {
-        let rows = self.with(context, |it| {
+        let rows = move || {
+            self.with(context, |it| {
             let mut of = it.views.iter().rev();
             let table = of.find(|(of, _)| of.table == view.table && of.hash == view.hash);
             Ok(table.map(|(_, table)| {
@@ -89,8 +90,9 @@ impl Reads for MemoryStore {
                     live: table.is_live(),
                 }
             }))
-        });
-        Box::pin(ready(rows))
+        })
+        };
+        Box::pin(self.seat.call("read rows", rows))
     }
 
     fn changed<'a>(&'a self, _context: &'a str) -> BoxFuture<'a, ()> {

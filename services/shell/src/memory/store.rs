@@ -1,8 +1,16 @@
 //! A store in memory: what a context decided and what it shows. Each call is one transaction.
-use super::{ledger::MemoryLedger, views::MemoryViews};
-use crate::port::store::{
-    CheckpointRow, ClaimChange, DeadLetter, EventRow, Generation, Holder, LedgerRow, OutcomeRow,
-    ParkedEvent, SnapshotRow, Store, StoreError,
+use super::{
+    ledger::MemoryLedger,
+    locks::Locks,
+    seat::{Faults, Seat},
+    views::MemoryViews,
+};
+use crate::{
+    clock::Clock,
+    port::store::{
+        CheckpointRow, ClaimChange, DeadLetter, EventRow, Generation, Holder, LedgerRow,
+        OutcomeRow, ParkedEvent, SnapshotRow, Store, StoreError,
+    },
 };
 use shared_events::Fingerprint;
 use std::{
@@ -13,16 +21,14 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// A store in memory. Cheap to clone: all clones are the same store.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct MemoryStore {
     inner: Arc<Mutex<Inner>>,
     pub(super) changed: Arc<Notify>,
     /// Held while rows that span streams are folded.
-    pub(super) locks: Arc<Mutex<Locks>>,
+    pub(super) locks: Locks,
+    pub(super) seat: Seat,
 }
-
-/// One for each view whose rows span streams.
-type Locks = BTreeMap<&'static str, Arc<tokio::sync::Mutex<()>>>;
 
 #[derive(Default)]
 struct Inner {
@@ -31,6 +37,8 @@ struct Inner {
     answers_lost: bool,
     /// The state of the random source that says how long a call takes; 0: no time at all.
     slowness: u64,
+    /// How often the server has failed over.
+    life: u64,
 }
 
 /// The store of one context.
@@ -45,6 +53,8 @@ pub(super) struct Database {
     pub(super) snapshots: BTreeMap<(Uuid, String), SnapshotRow>,
     pub(super) schemas: BTreeMap<Fingerprint, String>,
     pub(super) views: BTreeMap<Generation, Table>,
+    /// The commands in the order in which they were committed.
+    pub(super) journal: Vec<Uuid>,
 }
 
 /// One generation of a view.
@@ -63,6 +73,22 @@ impl Table {
 }
 
 impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            inner: Arc::default(),
+            changed: Arc::default(),
+            locks: Locks::default(),
+            seat: Seat { who: 0, clock, faults: None },
+        }
+    }
+
+    /// The same store as this process uses it.
+    pub(super) fn seen_from(&self, who: u32, clock: Clock, faults: Arc<dyn Faults>) -> Self {
+        Self { seat: Seat { who, clock, faults: Some(faults) }, ..self.clone() }
+    }
+
     /// Whether it stops answering.
     pub fn set_away(&self, away: bool) {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).away = away;
@@ -132,6 +158,17 @@ impl MemoryStore {
         })
     }
 
+    /// The number of events of a partition that a view has, in the generation that is furthest behind.
+    #[must_use]
+    pub fn shown(&self, context: &str, table: &str, topic: &str, part: i32) -> i64 {
+        self.read(context, |it| {
+            let tables = it.views.iter().filter(|(of, _)| of.table == table);
+            let place = (topic.to_owned(), part);
+            let shown = tables.map(|(_, it)| it.checkpoints.get(&place).map_or(0, |it| it.pseq));
+            shown.min().unwrap_or_default()
+        })
+    }
+
     /// The events of a view that wait.
     #[must_use]
     pub fn parked(&self, context: &str, table: &str) -> Vec<ParkedEvent> {
@@ -139,6 +176,35 @@ impl MemoryStore {
             let tables = it.views.iter().filter(|(of, _)| of.table == table);
             tables.flat_map(|(_, it)| it.parked.clone()).collect()
         })
+    }
+
+    /// The ids of a context's commands, in the order in which they were committed.
+    #[must_use]
+    pub fn commit_order(&self, context: &str) -> Vec<Uuid> {
+        self.read(context, |it| it.journal.clone())
+    }
+
+    /// The views of a context as they are now, to be [put back](Self::put_back_views).
+    #[must_use]
+    pub fn copy_views(&self, context: &str) -> ViewsCopy {
+        self.read(context, |it| ViewsCopy(it.views.clone()))
+    }
+
+    /// Takes the views of a context back to what they were: views do not wait for the disk, so that a server that
+    /// fails takes their last commits with it, rows and checkpoints alike. Every connection breaks.
+    pub fn put_back_views(&self, context: &str, copy: ViewsCopy) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.contexts.entry(context.to_owned()).or_default().views = copy.0;
+        inner.life += 1;
+    }
+
+    /// A connection finds out at its next call that the server it was made to is gone.
+    fn connected(&self, life: &mut u64) -> Result<(), StoreError> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(life, inner.life) == inner.life {
+            return Ok(());
+        }
+        Err(StoreError::Away("the server has failed over".into()))
     }
 
     fn read<T>(&self, context: &str, read: impl FnOnce(&Database) -> T) -> T {
@@ -150,16 +216,26 @@ impl MemoryStore {
     pub(super) async fn call<T, E: From<StoreError>>(
         &self,
         context: &str,
+        life: &mut u64,
+        what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
         self.dawdle().await;
-        let result = self.with(context, act);
+        let transaction = || {
+            self.connected(life)?;
+            self.with(context, act)
+        };
+        let result = self.seat.call(what, transaction).await;
         self.dawdle().await;
         if result.is_ok() && self.inner.lock().unwrap_or_else(PoisonError::into_inner).answers_lost
         {
             return Err(StoreError::Away("told to lose its answers".into()).into());
         }
         result
+    }
+
+    fn life(&self) -> u64 {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).life
     }
 
     async fn dawdle(&self) {
@@ -190,15 +266,23 @@ impl MemoryStore {
     }
 }
 
+/// The views of a context at some moment.
+pub struct ViewsCopy(BTreeMap<Generation, Table>);
+
 impl Store for MemoryStore {
     type Ledger = MemoryLedger;
     type Views = MemoryViews;
 
     fn ledger(&self, context: &str) -> MemoryLedger {
-        MemoryLedger { store: self.clone(), context: context.to_owned() }
+        MemoryLedger { store: self.clone(), context: context.to_owned(), life: self.life() }
     }
 
     fn views(&self, context: &str) -> MemoryViews {
-        MemoryViews { store: self.clone(), context: context.to_owned(), lock: None }
+        MemoryViews {
+            store: self.clone(),
+            context: context.to_owned(),
+            lock: None,
+            life: self.life(),
+        }
     }
 }

@@ -1,29 +1,33 @@
 //! The read side of a context in memory.
-use super::store::{Database, MemoryStore};
+use super::{
+    locks::Lock,
+    store::{Database, MemoryStore},
+};
 use crate::{
+    defect::{self, Defect},
     port::store::{CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError},
     view::ViewDefinition,
 };
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError},
-};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The read side of a context in memory.
 pub struct MemoryViews {
     pub(super) store: MemoryStore,
     pub(super) context: String,
+    /// Of the server that it is connected to.
+    pub(super) life: u64,
     /// Held between a load and its write.
-    pub(super) lock: Option<tokio::sync::OwnedMutexGuard<()>>,
+    pub(super) lock: Option<Lock>,
 }
 
 impl MemoryViews {
     async fn with<T, E: From<StoreError>>(
-        &self,
+        &mut self,
+        what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store.call(&self.context, act).await
+        self.store.call(&self.context, &mut self.life, what, act).await
     }
 }
 
@@ -34,7 +38,7 @@ impl Views for MemoryViews {
         parts: usize,
     ) -> Result<Generation, StoreError> {
         let of = Generation { table: view.table, hash: view.hash.clone(), generation: 1 };
-        self.with(|it| {
+        self.with("prepare a view", |it| {
             it.views.entry(of.clone()).or_default().parts = parts;
             Ok(of)
         })
@@ -46,7 +50,7 @@ impl Views for MemoryViews {
         of: &Generation,
         parts: &[(String, i32)],
     ) -> Result<Vec<CheckpointRow>, StoreError> {
-        self.with(|it| {
+        self.with("acquire a view", |it| {
             let table = it.views.entry(of.clone()).or_default();
             let take = |place: &(String, i32)| {
                 let row = table.checkpoints.entry(place.clone()).or_insert_with(|| CheckpointRow {
@@ -71,7 +75,7 @@ impl Views for MemoryViews {
         of: &Generation,
         parts: &[(String, i32)],
     ) -> Result<Vec<(String, i32, Uuid, String)>, StoreError> {
-        self.with(|it| {
+        self.with("read what is parked", |it| {
             let Some(table) = it.views.get(of) else { return Ok(Vec::new()) };
             let mine =
                 table.parked.iter().filter(|it| parts.contains(&(it.topic.clone(), it.part)));
@@ -88,13 +92,9 @@ impl Views for MemoryViews {
         lock: bool,
     ) -> Result<BTreeMap<String, serde_json::Value>, StoreError> {
         if lock {
-            let mutex = {
-                let mut locks = self.store.locks.lock().unwrap_or_else(PoisonError::into_inner);
-                Arc::clone(locks.entry(view.table).or_default())
-            };
-            self.lock = Some(mutex.lock_owned().await);
+            self.lock = Some(self.store.locks.take(view.table, &self.store.seat.clock).await);
         }
-        self.with(|it| {
+        self.with("load rows", |it| {
             let Some(table) = it.views.get(of) else { return Ok(BTreeMap::new()) };
             let row = |key: &String| Some((key.clone(), table.rows.get(key)?.clone()));
             Ok(keys.iter().filter_map(row).collect())
@@ -108,41 +108,68 @@ impl Views for MemoryViews {
         of: &Generation,
         batch: &ViewBatch,
     ) -> Result<(), WriteError> {
-        let written = self.with(|it| {
+        let lock = self.lock.take();
+        let is_held = || lock.as_ref().is_none_or(Lock::is_held);
+        if defect::is(Defect::CheckpointOutsideTransaction) {
+            let rows = self.with("write rows", |it| {
+                check(it, of, batch, is_held())?;
+                keep_rows(it, of, batch);
+                Ok::<(), WriteError>(())
+            });
+            rows.await?;
+        }
+        let written = self.with("write rows", |it| {
+            check(it, of, batch, is_held())?;
+            keep_rows(it, of, batch);
             let table = it.views.entry(of.clone()).or_default();
             for it in &batch.checkpoints {
-                let place = (it.to.topic.clone(), it.to.part);
-                let matches = table
-                    .checkpoints
-                    .get(&place)
-                    .is_some_and(|row| (row.epoch, row.pseq) == (it.to.epoch, it.from_pseq));
-                if !matches {
-                    return Err(WriteError::Fenced);
-                }
-            }
-            // As Postgres: no text may have a character U+0000.
-            if batch.rows.values().flatten().any(|it| it.to_string().contains("\\u0000")) {
-                return Err(WriteError::Data("a text with U+0000".into()));
-            }
-            for it in &batch.checkpoints {
                 table.checkpoints.insert((it.to.topic.clone(), it.to.part), it.to.clone());
-            }
-            for (key, row) in &batch.rows {
-                match row {
-                    Some(row) => drop(table.rows.insert(key.clone(), row.clone())),
-                    None => drop(table.rows.remove(key)),
-                }
             }
             table.parked.extend(batch.parked.iter().cloned());
             Ok(())
         });
         let written = written.await;
-        self.lock = None;
+        drop(lock);
         self.store.changed.notify_waiters();
         written
     }
 
     async fn roll_back(&mut self) {
         self.lock = None;
+    }
+}
+
+/// What Postgres' comparisons and types refuse.
+fn check(
+    it: &Database,
+    of: &Generation,
+    batch: &ViewBatch,
+    is_held: bool,
+) -> Result<(), WriteError> {
+    if !is_held {
+        return Err(StoreError::Away("the transaction was idle for too long".into()).into());
+    }
+    let table = it.views.get(of);
+    for to in &batch.checkpoints {
+        let place = (to.to.topic.clone(), to.to.part);
+        let row = table.and_then(|it| it.checkpoints.get(&place));
+        if !row.is_some_and(|row| (row.epoch, row.pseq) == (to.to.epoch, to.from_pseq)) {
+            return Err(WriteError::Fenced);
+        }
+    }
+    // As Postgres: no text may have a character U+0000.
+    if batch.rows.values().flatten().any(|it| it.to_string().contains("\\u0000")) {
+        return Err(WriteError::Data("a text with U+0000".into()));
+    }
+    Ok(())
+}
+
+fn keep_rows(it: &mut Database, of: &Generation, batch: &ViewBatch) {
+    let table = it.views.entry(of.clone()).or_default();
+    for (key, row) in &batch.rows {
+        match row {
+            Some(row) => drop(table.rows.insert(key.clone(), row.clone())),
+            None => drop(table.rows.remove(key)),
+        }
     }
 }

@@ -7,8 +7,8 @@ use proptest::{
 };
 use std::{fs, path::Path};
 
-/// How many inputs are made for each target, besides those of the corpus.
-const MADE: u32 = 1_000;
+/// How many inputs are made for each target, besides those of the corpus; more if `PROPTEST_CASES` says so.
+const MADE: u32 = 300;
 
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
@@ -50,11 +50,12 @@ fn withstands((name, target): Target) {
         target(it);
     }
     // The same ones each time: what fails here fails again.
+    let usual = ProptestConfig::default();
     let config = ProptestConfig {
-        cases: MADE,
+        cases: usual.cases.max(MADE),
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..usual
     };
     let made = TestRunner::new(config).run(&inputs(corpus), |bytes| {
         target(&bytes);

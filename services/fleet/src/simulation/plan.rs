@@ -185,7 +185,8 @@ impl Plan {
         let mut plan = Self {
             seed,
             clients: size(pick(&[2, 4, 6, 8])),
-            commands: size(pick(&[100, 120, 140])),
+            // Few enough, sometimes, for a search that does not trust the order of the commits.
+            commands: size(pick(&[24, 100, 110, 120, 130, 140])),
             customers: pick(&[3, 10, 30]),
             emails: pick(&[2, 6, 20]),
             partitions: i32::try_from(pick(&[1, 2, 3, 4])).unwrap_or(1),

@@ -244,6 +244,9 @@ fn outcome(
     let reads = calls.iter().filter(|it| it.ended.is_some()).filter(is_read).count();
     let history = History { calls };
     anomalies.extend(proof::check(&history, &stored(fleet, cluster)));
+    if let proof::Search::Unexplained(anomaly) = proof::search(&history) {
+        anomalies.push(anomaly);
+    }
     Outcome {
         anomalies,
         faults: cluster.gremlin.struck(),

@@ -135,7 +135,10 @@ fn key<V: View>(argument: &str, text: &str) -> Result<String, Failure> {
     let mut parts = text.splitn(3, ' ');
     match (parts.next(), parts.next(), parts.next()) {
         (Some(FORMAT), Some(table), Some(key))
-            if table == V::TABLE && key.parse::<V::Key>().is_ok() && !key.contains('\0') =>
+            // In the one form that answers give: others would be compared with keys as other texts.
+            if table == V::TABLE
+                && key.parse::<V::Key>().is_ok_and(|it| it.to_string() == key)
+                && !key.contains('\0') =>
         {
             Ok(key.to_owned())
         }

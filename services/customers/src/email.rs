@@ -109,6 +109,10 @@ pub fn unique(accepted: &str) -> Unique {
 /// a change here needs the claims to be made again from the first event.
 #[must_use]
 pub fn normal_form(typed: &str) -> String {
+    // Most addresses: ASCII is in form C, and has one lower case.
+    if typed.is_ascii() {
+        return typed.trim().to_ascii_lowercase();
+    }
     let mut form: String = typed.trim().nfc().collect();
     // Lower case may take a text out of form C (İ becomes two characters) and form C out of lower case (the Kelvin
     // sign becomes K), so both are done until nothing changes. A handful of rounds is far more than Unicode needs.

@@ -1,4 +1,5 @@
 //! The command line. Each command is a module; what they share is here.
+mod bench;
 mod chaos;
 mod console;
 mod fetch;
@@ -10,6 +11,7 @@ mod run;
 mod schema;
 mod services;
 mod signals;
+mod simulate;
 mod status;
 mod up;
 
@@ -48,10 +50,14 @@ enum Command {
     Run(Box<run::Options>),
     /// Print, check and register the schemas of all messages
     Schema(schema::Options),
+    /// Run the whole fleet in virtual time with faults by seed, and check every promise
+    Simulate(simulate::Options),
     /// Let processes, servers and connections of a fleet of its own fail, and check what it promises
     Chaos(chaos::Options),
     /// Create or verify databases, schemas and topics on servers of your own
     Migrate(migrate::Options),
+    /// Measure how fast the fleet is, against the limit of its parts and against its peers
+    Bench(bench::Options),
 }
 
 /// Which fleet of this machine is meant.
@@ -82,7 +88,9 @@ pub fn main() -> ExitCode {
             Command::Run(options) => run::run(*options).await,
             Command::Chaos(options) => chaos::run(options).await,
             Command::Schema(options) => schema::run(options).await,
+            Command::Simulate(options) => simulate::run(&options),
             Command::Migrate(options) => migrate::run(options).await,
+            Command::Bench(options) => bench::run(options).await,
         }
     });
     result.unwrap_or_else(|error| console::failed(&error))

@@ -8,10 +8,15 @@ mod disturbance;
 mod faults;
 mod plan;
 mod random;
+mod reader;
 mod run;
 mod scheduler;
+mod search;
+mod shrink;
 mod timeline;
 
 pub use plan::{Kind, Plan};
 pub use run::{Outcome, run};
+pub use search::{Progress, Search, search};
+pub use shrink::{run_caught, shrink};
 pub use timeline::{Line, Timeline};

@@ -54,7 +54,8 @@ pub struct Codec(Arc<Inner>);
 struct Inner {
     registry: Arc<dyn Registry>,
     by_id: RwLock<HashMap<u32, Arc<WriterSchema>>>,
-    ids: RwLock<HashMap<(String, Fingerprint), u32>>,
+    /// By schema, and then by topic: looked up for every record, without making a key first.
+    ids: RwLock<HashMap<Fingerprint, Vec<(String, u32)>>>,
 }
 
 impl Codec {
@@ -86,21 +87,23 @@ impl Codec {
         fingerprint: Fingerprint,
         json: &str,
     ) -> Result<u32, RegistryError> {
-        let subject = subject(topic, name);
-        if let Some(id) = self.known_id(&subject, fingerprint) {
+        if let Some(id) = self.known_id(topic, fingerprint) {
             return Ok(id);
         }
-        let id = self.0.registry.register(&subject, json).await?;
+        let id = self.0.registry.register(&subject(topic, name), json).await?;
         if let Ok(schema) = WriterSchema::parse(json) {
             write(&self.0.by_id).insert(id, Arc::new(schema));
         }
-        write(&self.0.ids).insert((subject, fingerprint), id);
+        write(&self.0.ids).entry(fingerprint).or_default().push((topic.to_owned(), id));
         Ok(id)
     }
 
-    fn known_id(&self, subject: &str, fingerprint: Fingerprint) -> Option<u32> {
+    /// The id by which records on `topic` name the schema with this fingerprint, if it was asked for before.
+    #[must_use]
+    pub fn known_id(&self, topic: &str, fingerprint: Fingerprint) -> Option<u32> {
         let ids = self.0.ids.read().unwrap_or_else(PoisonError::into_inner);
-        ids.get(&(subject.to_owned(), fingerprint)).copied()
+        let (_, id) = ids.get(&fingerprint)?.iter().find(|(it, _)| it == topic)?;
+        Some(*id)
     }
 
     /// Takes a record's payload apart: the schema it was written with, and the datum.

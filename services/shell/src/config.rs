@@ -1,6 +1,9 @@
 //! What a process has to be told: options, each also an environment variable.
 use std::{fmt, net::SocketAddr, str::FromStr};
 
+/// The most partitions that a topic may have: the position of a reader who has seen all of them must fit in a header.
+pub const PARTITIONS_MAX: i32 = 256;
+
 /// Where the servers are, and how the fleet is laid out on them.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Servers")]
@@ -40,7 +43,7 @@ pub struct Config {
 
     /// Partitions of every topic; fixed for the life of a fleet.
     #[arg(long, env = "FLOTILLA_PARTITIONS", value_name = "COUNT", default_value_t = 12,
-        value_parser = clap::value_parser!(i32).range(1..=1024))]
+        value_parser = clap::value_parser!(i32).range(1..=i64::from(PARTITIONS_MAX)))]
     pub partitions: i32,
 
     /// Copies of every partition that Kafka keeps.
@@ -249,7 +252,7 @@ mod tests {
             ("--schema-registry-url", "registry", "http://registry:8080"),
             ("--database-url", "mysql://x", "postgres://user"),
             ("--namespace", "Ä", "staging_"),
-            ("--partitions", "0", "1..=1024"),
+            ("--partitions", "0", "1..=256"),
             ("--group-protocol", "eager", "classic"),
         ] {
             let message = refused(&[option, value]);

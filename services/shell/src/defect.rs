@@ -62,16 +62,14 @@ defects! {
     PositionOffByOne,
     /// events count as published although their delivery failed
     FailedDeliveryIgnored,
-    /// records that were polled before a seek are processed after it
-    SoughtRecordsKept,
     /// a reader is shown what there is, whatever it has seen before
     PositionIgnored,
     /// the end of the event topic is never compared with what was delivered
     LostEventsNotNoticed,
     /// rows of a view are kept although another process has written them
     RowsKeptAfterFence,
-    /// a batch that was written in part by a former owner is decided without a look at its outcomes
-    StoredAnswerIgnored,
+    /// a command that was decided before is decided again
+    OutcomeNotCompared,
     /// commands on a topic that was recreated are taken for decided
     RecreatedLogNotNoticed,
 }

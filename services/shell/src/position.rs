@@ -58,7 +58,7 @@ impl Position {
 
     /// Takes note that so much of a partition was seen.
     pub fn saw(&mut self, context: &str, incarnation: i64, part: i32, pseq: i64) {
-        if pseq <= 0 {
+        if pseq <= 0 || part < 0 {
             return;
         }
         if !self.0.contains_key(context) {
@@ -168,6 +168,18 @@ mod tests {
             let _ = text.parse::<Position>();
             let _ = URL_SAFE_NO_PAD.encode(bytes).parse::<Position>();
         }
+    }
+
+    /// All that a client of the largest fleet can have seen of a context.
+    #[test]
+    fn it_fits_in_a_header() {
+        let mut position = Position::new();
+        for part in 0..crate::config::PARTITIONS_MAX {
+            position.saw("a_context_of_thirty_characters", 9, part, 10_000_000_000);
+        }
+        let text = position.to_string();
+        assert!(text.len() <= MAX_LENGTH, "{} bytes", text.len());
+        assert_eq!(text.parse(), Ok(position));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a header may hold, and its one text form.
 use crate::Fingerprint;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound as _, Utc};
 use uuid::Uuid;
 
 /// A type that a header may hold.
@@ -89,7 +89,8 @@ impl Value for DateTime<Utc> {
 
     fn parse(text: &str) -> Option<Self> {
         let instant = DateTime::parse_from_rfc3339(text).ok()?;
-        text.ends_with('Z').then(|| instant.to_utc())
+        // To the microsecond, as instants are written: of a finer one, two readings would differ.
+        text.ends_with('Z').then(|| instant.to_utc().trunc_subsecs(6))
     }
 }
 

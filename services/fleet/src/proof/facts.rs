@@ -17,10 +17,10 @@ use shell::{
     port::store::{EventRow, LedgerRow, OutcomeRow},
     position::Position,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
-/// What is stored, found by its ids.
+/// What is stored, found by its ids. What is walked over is sorted, so that anomalies are told in the same words again.
 pub(super) struct Facts<'a> {
     pub(super) stored: &'a Stored,
     /// In order of partition and `pseq`.
@@ -28,11 +28,11 @@ pub(super) struct Facts<'a> {
     /// By partition.
     pub(super) ledger: HashMap<i32, &'a LedgerRow>,
     /// By stream, in order of `pseq`.
-    pub(super) streams: HashMap<Uuid, Vec<Step<'a>>>,
+    pub(super) streams: BTreeMap<Uuid, Vec<Step<'a>>>,
     /// By command: the first event that it made happen.
     pub(super) effects: HashMap<Uuid, &'a Event<'a>>,
     /// By command.
-    pub(super) outcomes: HashMap<Uuid, Outcome>,
+    pub(super) outcomes: BTreeMap<Uuid, Outcome>,
 }
 
 /// An event, and the command that made it happen.
@@ -108,7 +108,7 @@ impl<'a> Facts<'a> {
         events: &'a [Event<'a>],
         found: &mut Vec<Anomaly>,
     ) -> Self {
-        let mut streams: HashMap<Uuid, Vec<Step>> = HashMap::with_capacity(events.len());
+        let mut streams: BTreeMap<Uuid, Vec<Step>> = BTreeMap::new();
         let mut effects = HashMap::with_capacity(events.len());
         for event in events {
             let steps = streams.entry(event.row.stream).or_default();
@@ -152,8 +152,8 @@ fn covered(position: &Position, incarnation: i64, part: i32) -> i64 {
     mine.map_or(0, |it| it.pseq)
 }
 
-fn outcomes(stored: &Stored, found: &mut Vec<Anomaly>) -> HashMap<Uuid, Outcome> {
-    let mut outcomes = HashMap::with_capacity(stored.outcomes.len());
+fn outcomes(stored: &Stored, found: &mut Vec<Anomaly>) -> BTreeMap<Uuid, Outcome> {
+    let mut outcomes = BTreeMap::new();
     let incarnations: HashMap<i32, i64> =
         stored.ledger.iter().map(|it| (it.part, it.incarnation)).collect();
     for row in &stored.outcomes {

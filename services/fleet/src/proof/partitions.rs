@@ -27,6 +27,15 @@ pub(super) fn check(commands: &Commands, facts: &Facts, found: &mut Vec<Anomaly>
 /// A command must be answered what the customer's events up to its version say.
 fn check_legal(id: Uuid, sent: &Sent, outcome: &Outcome, facts: &Facts, found: &mut Vec<Anomaly>) {
     let steps = facts.streams.get(&sent.command.stream()).map_or(&[] as &[_], Vec::as_slice);
+    let version = facts.customer_at(sent.command.stream(), outcome.own).map_or(0, |it| it.version);
+    if version != outcome.version {
+        let seen = format!(
+            "command {id} is for version {}, when event {} of its partition left {version}",
+            outcome.version, outcome.own
+        );
+        found.push(Anomaly::new(promise::SEQUENTIAL, seen));
+        return;
+    }
     let effect = facts.effects.get(&id).map(|it| &it.happened);
     let events = outcome.version - i64::from(effect.is_some());
     let index = usize::try_from(events).ok();

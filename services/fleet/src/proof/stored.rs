@@ -1,10 +1,10 @@
 //! What is stored in the end, wherever it is stored, and what must hold among it.
 use super::{Anomaly, facts::Facts, promise};
 use customers::Customer;
-use functions::{Claim, Decider as _};
+use functions::{Claim, Decider as _, Unique};
 use shell::{
     partition::partition_of,
-    port::store::{ClaimChange, DeadLetter, EventRow, LedgerRow, OutcomeRow},
+    port::store::{ClaimChange, DeadLetter, EventRow, Holder, LedgerRow, OutcomeRow},
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
@@ -114,24 +114,24 @@ fn check_streams(facts: &Facts, found: &mut Vec<Anomaly>) {
     }
 }
 
-/// A reader that goes by `pseq` takes the next number and nothing else (protocol.md V4): it must have everything in
-/// the end, and whatever it passes over must be what it has, or will have.
+/// A reader that goes by `pseq` takes the next number and nothing else, and goes back for what it passed over
+/// (protocol.md V4): it has everything in the end if every number is there somewhere, and always with the same event.
 fn check_log(facts: &Facts, partitions: &Partitions, found: &mut Vec<Anomaly>) {
     const NONE: &[&EventRow] = &[];
     for part in facts.ledger.keys().chain(facts.stored.log.keys()) {
         let events = partitions.get(part).map_or(NONE, Vec::as_slice);
         let log = facts.stored.log.get(part).map_or(&[] as &[Published], Vec::as_slice);
-        let mut last = 0;
+        let mut there = vec![false; events.len()];
         for it in log {
-            if it.pseq == last + 1 {
-                last = it.pseq;
-            }
-            let index = usize::try_from(it.pseq - 1).ok();
-            let row = index.and_then(|index| events.get(index));
+            let index = usize::try_from(it.pseq - 1).ok().filter(|index| *index < events.len());
+            let row = index.map(|index| events[index]);
             let is_it = row.is_some_and(|row| {
                 (row.pseq, row.stream, row.version) == (it.pseq, it.stream, it.version)
                     && row.data == it.data
             });
+            if let Some(index) = index {
+                there[index] = true;
+            }
             if !is_it {
                 let seen = format!(
                     "partition {part}: {}, version {} of {}, is {}",
@@ -143,68 +143,74 @@ fn check_log(facts: &Facts, partitions: &Partitions, found: &mut Vec<Anomaly>) {
                 found.push(Anomaly::new(promise::LOG, seen));
             }
         }
-        let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-        if last < count {
-            let seen = format!("partition {part}: it comes to {last} of {count}");
+        if let Some(index) = there.iter().position(|it| !it) {
+            let row = events[index];
+            let seen = format!("partition {part}: {}, of {}, is not there", row.pseq, row.stream);
             found.push(Anomaly::new(promise::LOG, seen));
         }
     }
 }
 
 fn check_claims(facts: &Facts, found: &mut Vec<Anomaly>) {
-    // Of all partitions, one stream after another: who holds what in the end does not depend on the order between.
-    let mut held: HashMap<(&'static str, String), Uuid> = HashMap::new();
-    for (stream, steps) in &facts.streams {
-        let mut own: HashSet<(&'static str, String)> = HashSet::new();
-        for claim in steps.iter().flat_map(|it| Customer::claims(&it.event.happened)) {
-            match claim {
-                Claim::Take(it) => own.insert((it.kind, it.value)),
-                Claim::Release(it) => own.remove(&(it.kind, it.value)),
-            };
-        }
-        for value in own {
-            if let Some(other) = held.get(&value) {
-                let (a, b) = (stream.min(other), stream.max(other));
-                let seen = format!("{} {:?} is of {a} and of {b}", value.0, value.1);
-                found.push(Anomaly::new(promise::UNIQUE, seen));
-            }
-            held.insert(value, *stream);
-        }
-    }
+    let held = held(facts);
     let mut claims: HashMap<(&str, &str), &ClaimChange> = HashMap::new();
     for it in &facts.stored.claims {
         if claims.insert((&it.kind, &it.value), it).is_some() {
             let seen = format!("{} {:?} is claimed twice", it.kind, it.value);
             found.push(Anomaly::new(promise::UNIQUE, seen));
         }
+        if let Some(holder) = it.next.filter(|holder| !takes(facts, it, holder)) {
+            let seen = format!(
+                "{} {:?} is claimed by {} since event {} of partition {}, which does not take it",
+                it.kind, it.value, holder.stream, holder.pseq, holder.part
+            );
+            found.push(Anomaly::new(promise::CLAIMS, seen));
+        }
     }
-    for ((kind, value), stream) in &held {
-        let holder = claims.get(&(*kind, value.as_str())).and_then(|it| it.next);
-        if holder.map(|it| it.stream) != Some(*stream) {
-            let holder = holder.map_or("nobody".to_owned(), |it| it.stream.to_string());
-            let seen = format!("{kind} {value:?} is of {stream}, and claimed by {holder}");
+    for (value, holders) in &held {
+        if holders.len() > 1 {
+            let seen = format!("{} {:?} is of {holders:?}", value.kind, value.value);
+            found.push(Anomaly::new(promise::UNIQUE, seen));
+        }
+        let holder = claims.remove(&(value.kind, value.value.as_str())).and_then(|it| it.next);
+        if holder.is_none_or(|it| !holders.contains(&it.stream)) {
+            let by = holder.map_or("nobody".to_owned(), |it| it.stream.to_string());
+            let seen =
+                format!("{} {:?} is of {holders:?}, claimed by {by}", value.kind, value.value);
             found.push(Anomaly::new(promise::CLAIMS, seen));
         }
     }
     for it in claims.values() {
-        let Some(holder) = it.next else { continue };
-        let seen = format!("{} {:?} is claimed by {}", it.kind, it.value, holder.stream);
-        // Which of the events that took it may be an earlier one: what is given back and taken again in one batch
-        // is no change.
-        let place = (holder.part, holder.pseq);
-        let by = facts.events.binary_search_by_key(&place, |it| (it.row.part, it.row.pseq));
-        let takes = by.is_ok_and(|index| {
-            let event = &facts.events[index];
-            event.row.stream == holder.stream
-                && Customer::claims(&event.happened).iter().any(|claim| {
-                    matches!(claim, Claim::Take(u) if u.kind == it.kind && u.value == it.value)
-                })
-        });
-        if !takes {
-            let seen = format!("{seen} since {place:?}, which is no event that takes it");
-            found.push(Anomaly::new(promise::CLAIMS, seen));
-        } else if !held.iter().any(|((kind, value), _)| *kind == it.kind && *value == it.value) {
-            found.push(Anomaly::new(promise::CLAIMS, format!("{seen}, who gave it back")));
+        let by = it.next.map(|it| it.stream);
+        let seen = format!("{} {:?} is nobody's, and claimed by {by:?}", it.kind, it.value);
+        found.push(Anomaly::new(promise::CLAIMS, seen));
+    }
+}
+
+/// Who holds what in the end, one stream after another: it does not depend on the order between them.
+fn held(facts: &Facts) -> HashMap<Unique, Vec<Uuid>> {
+    let mut held: HashMap<Unique, Vec<Uuid>> = HashMap::new();
+    for (stream, steps) in &facts.streams {
+        let mut own = HashSet::new();
+        for claim in steps.iter().flat_map(|it| Customer::claims(&it.event.happened)) {
+            match claim {
+                Claim::Take(it) => own.insert(it),
+                Claim::Release(it) => own.remove(&it),
+            };
+        }
+        for it in own {
+            held.entry(it).or_default().push(*stream);
         }
     }
+    held
+}
+
+/// Whether the event that a claim is said to come from takes the value. It may be an earlier one than the last that
+/// does: what is given back and taken again in one batch is no change.
+fn takes(facts: &Facts, claim: &ClaimChange, holder: &Holder) -> bool {
+    let place = (holder.part, holder.pseq);
+    let index = facts.events.binary_search_by_key(&place, |it| (it.row.part, it.row.pseq));
+    let Some(event) = index.ok().map(|index| &facts.events[index]) else { return false };
+    let is_it = |it: &Claim| matches!(it, Claim::Take(it) if it.kind == claim.kind && it.value == claim.value);
+    event.row.stream == holder.stream && Customer::claims(&event.happened).iter().any(is_it)
 }

@@ -62,6 +62,13 @@ pub(super) struct Place {
     running: RefCell<Running>,
 }
 
+impl Place {
+    /// Puts the clock of what runs here so far ahead of the others.
+    pub(super) fn jump(&self, seconds: i64) {
+        self.ahead_seconds.store(seconds, Ordering::Relaxed);
+    }
+}
+
 struct Running {
     who: u32,
     shutdown: CancellationToken,
@@ -174,10 +181,6 @@ impl Cluster {
             self.kernel.set_life(running.who, Life::Dead);
         }
         running.shutdown.cancel();
-    }
-
-    pub(super) fn jump(&self, place: &Place, seconds: i64) {
-        place.ahead_seconds.store(seconds, Ordering::Relaxed);
     }
 
     /// Starts again, for ever, what has ended.

@@ -75,7 +75,7 @@ fn strike(cluster: &Cluster, kind: Kind, views: &mut Option<ViewsCopy>) {
             } else if let Some(who) = cluster.alive(place)
                 && cluster.gremlin.strikes(kind, who, || format!("{seconds} s"))
             {
-                cluster.jump(place, seconds);
+                place.jump(seconds);
             }
         }
         Kind::Dies | Kind::Stops | Kind::Freezes | Kind::Expelled | Kind::Slow => {

@@ -76,11 +76,12 @@ impl Gremlin {
         self.inner().names.insert(who, name);
     }
 
+    pub(super) fn name_of(&self, who: u32) -> String {
+        self.inner().names.get(&who).cloned().unwrap_or_else(|| "world".to_owned())
+    }
+
     pub(super) fn note(&self, who: u32, what: impl FnOnce() -> String) {
-        self.timeline.note(self.kernel.now(), || {
-            let name = self.inner().names.get(&who).cloned();
-            (name.unwrap_or_else(|| "world".to_owned()), what())
-        });
+        self.timeline.note(self.kernel.now(), || (self.name_of(who), what()));
     }
 
     /// Whether a fault that is about to strike does: not if the plan leaves it out.
@@ -161,7 +162,7 @@ impl Faults for Gremlin {
             Some(kind @ Kind::CallSlow)
                 if self.strikes(kind, who, || format!("{what}, {long:?}")) =>
             {
-                if long.subsec_nanos() % 2 == 0 {
+                if long.subsec_nanos().is_multiple_of(2) {
                     CallFault { before: long, ..fine }
                 } else {
                     CallFault { after: long, ..fine }

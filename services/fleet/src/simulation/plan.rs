@@ -120,15 +120,27 @@ impl Kind {
     /// How often it strikes at most, in a million.
     fn rate_max(self) -> u64 {
         match self {
-            Self::CallFails | Self::AnswerLost | Self::CallSlow => 20_000,
-            Self::DiesBeforeCall | Self::DiesAfterCall => 3_000,
-            Self::SendLost | Self::SendDenied | Self::SendLate | Self::ReportLate => 20_000,
-            Self::SendTwice => 50_000,
-            Self::SendFull | Self::SendRefused => 10_000,
-            Self::Dies | Self::Stops | Self::Rebalance | Self::ViewsLost | Self::Slow => 100_000,
-            Self::Freezes | Self::Expelled | Self::ClockJumps => 100_000,
+            Self::Dies
+            | Self::Stops
+            | Self::Freezes
+            | Self::Expelled
+            | Self::Rebalance
+            | Self::ViewsLost
+            | Self::ClockJumps
+            | Self::Slow => 100_000,
             Self::EventsTruncated => 60_000,
-            Self::EventsRecreated | Self::CommandsRecreated => 20_000,
+            Self::SendTwice => 50_000,
+            Self::CallFails
+            | Self::AnswerLost
+            | Self::CallSlow
+            | Self::SendLost
+            | Self::SendDenied
+            | Self::SendLate
+            | Self::ReportLate
+            | Self::EventsRecreated
+            | Self::CommandsRecreated => 20_000,
+            Self::SendFull | Self::SendRefused => 10_000,
+            Self::DiesBeforeCall | Self::DiesAfterCall => 3_000,
         }
     }
 }

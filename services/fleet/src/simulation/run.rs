@@ -6,8 +6,9 @@ use super::{
     faults::Gremlin,
     plan::{Kind, Plan},
     random::Random,
+    reader::Reader,
     scheduler::{End, Scheduler},
-    timeline::Timeline,
+    timeline::{Timeline, with_logs},
 };
 use crate::proof::{self, Anomaly, History, Published, Stored};
 use customers::views::{Customer, InvitationsPerDay};
@@ -20,6 +21,7 @@ use shell::{
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    fmt,
     rc::Rc,
     time::Duration,
 };
@@ -41,6 +43,21 @@ pub struct Outcome {
     pub took: Duration,
     /// How often a task went on, and a fingerprint of the order: equal for equal plans.
     pub trace: (u64, u64),
+}
+
+impl Outcome {
+    /// Of a run that did not come to its end.
+    pub(super) fn panicked(why: String) -> Self {
+        Self {
+            anomalies: vec![Anomaly { promise: "nothing panics", seen: why }],
+            faults: BTreeMap::new(),
+            numbers: BTreeSet::new(),
+            answered: 0,
+            reads: 0,
+            took: Duration::ZERO,
+            trace: (0, 0),
+        }
+    }
 }
 
 /// Runs a plan. The same plan gives the same outcome, whatever else the machine does.
@@ -73,7 +90,9 @@ pub fn run(plan: &Plan, timeline: &Timeline) -> Outcome {
     let main =
         come_to_rest(Rc::clone(&cluster), Rc::clone(&seen), plan.clients, Rc::clone(&rested));
     scheduler.spawner.spawn(world, main);
-    let end = scheduler.run(|| rested.get().is_some());
+    let logging = gremlin.clone();
+    let now = move || (logging.kernel.now(), logging.name_of(logging.kernel.acting()));
+    let end = with_logs(timeline, now, || scheduler.run(|| rested.get().is_some()));
     outcome(&scheduler, &cluster, &seen, end, rested.get())
 }
 
@@ -84,8 +103,14 @@ async fn come_to_rest(
     clients: usize,
     rested: Rc<Cell<Option<bool>>>,
 ) {
+    let mut next_look = LOOK_INTERVAL;
     while seen.borrow().done < clients {
         cluster.kernel.sleep(PULSE).await;
+        if cluster.kernel.now() >= next_look {
+            next_look = cluster.kernel.now() + LOOK_INTERVAL;
+            let found = too_early(&cluster);
+            seen.borrow_mut().anomalies.extend(found);
+        }
         if cluster.kernel.now() > LOAD_MAX && !cluster.gremlin.is_calm() {
             cluster.gremlin.calm();
             cluster.heal();
@@ -94,39 +119,83 @@ async fn come_to_rest(
     cluster.gremlin.calm();
     cluster.heal();
     let end = cluster.kernel.now() + REST_MAX;
-    while let Some(_pending) = pending(&cluster.fleet) {
-        if cluster.kernel.now() > end {
+    let mut reader = Reader::new(&cluster);
+    while let Some(pending) = pending(&cluster.fleet) {
+        let now = cluster.kernel.now();
+        if now > end {
             return rested.set(Some(false));
+        }
+        if let Pending::Log { part, pseq } = pending {
+            reader.misses(&cluster, part, pseq).await;
         }
         cluster.kernel.sleep(PULSE).await;
     }
     rested.set(Some(true));
 }
 
+/// Events that count as published and are not in the log, although it has lost nothing.
+fn too_early(cluster: &Cluster) -> Option<Anomaly> {
+    let struck = cluster.gremlin.struck();
+    if [Kind::EventsTruncated, Kind::EventsRecreated].iter().any(|it| struck.contains_key(it)) {
+        return None;
+    }
+    cluster.fleet.store.ledger_rows(CONTEXT).into_iter().find_map(|it| {
+        let events = published(&cluster.fleet, it.part);
+        let numbers: BTreeSet<i64> = events.into_iter().map(|it| it.pseq).collect();
+        let pseq = (1..=it.published).find(|pseq| !numbers.contains(pseq))?;
+        let seen =
+            format!("event {pseq} of partition {} is not, and {} count", it.part, it.published);
+        Some(Anomaly { promise: "what counts as published is in the log", seen })
+    })
+}
+
 /// What is not done yet.
-fn pending(fleet: &Fleet) -> Option<String> {
-    let rows = fleet.store.ledger_rows(CONTEXT);
-    for it in &rows {
-        let end = fleet.log.end(COMMANDS, it.part);
-        if it.next_offset < end {
-            let left = end - it.next_offset;
-            return Some(format!("{left} commands of partition {} are not decided", it.part));
-        }
-        if it.published < it.pseq {
-            let left = it.pseq - it.published;
-            return Some(format!("{left} events of partition {} are not published", it.part));
-        }
-        for table in [Customer::TABLE, InvitationsPerDay::TABLE] {
-            let shown = fleet.store.shown(CONTEXT, table, EVENTS, it.part);
-            if shown < it.pseq {
-                let left = it.pseq - shown;
-                return Some(format!("{left} events of partition {} are not in {table}", it.part));
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pending {
+    Decision { part: i32, commands: i64 },
+    Publication { part: i32, events: i64 },
+    View { part: i32, events: i64, table: &'static str },
+    Log { part: i32, pseq: i64 },
+}
+
+impl fmt::Display for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decision { part, commands } => {
+                write!(f, "{commands} commands of partition {part} are not decided")
+            }
+            Self::Publication { part, events } => {
+                write!(f, "{events} events of partition {part} are not published")
+            }
+            Self::View { part, events, table } => {
+                write!(f, "{events} events of partition {part} are not in {table}")
+            }
+            Self::Log { part, pseq } => {
+                write!(f, "event {pseq} of partition {part} is not in the log")
             }
         }
-        let numbers: BTreeSet<i64> =
-            published(fleet, it.part).into_iter().map(|it| it.pseq).collect();
-        if let Some(missing) = (1..=it.pseq).find(|pseq| !numbers.contains(pseq)) {
-            return Some(format!("event {missing} of partition {} is not in the log", it.part));
+    }
+}
+
+fn pending(fleet: &Fleet) -> Option<Pending> {
+    for it in &fleet.store.ledger_rows(CONTEXT) {
+        let part = it.part;
+        let commands = fleet.log.end(COMMANDS, part) - it.next_offset;
+        if commands > 0 {
+            return Some(Pending::Decision { part, commands });
+        }
+        if it.published < it.pseq {
+            return Some(Pending::Publication { part, events: it.pseq - it.published });
+        }
+        for table in [Customer::TABLE, InvitationsPerDay::TABLE] {
+            let events = it.pseq - fleet.store.shown(CONTEXT, table, EVENTS, part);
+            if events > 0 {
+                return Some(Pending::View { part, events, table });
+            }
+        }
+        let numbers: BTreeSet<i64> = published(fleet, part).into_iter().map(|it| it.pseq).collect();
+        if let Some(pseq) = (1..=it.pseq).find(|pseq| !numbers.contains(pseq)) {
+            return Some(Pending::Log { part, pseq });
         }
     }
     None
@@ -160,9 +229,14 @@ fn outcome(
     };
     match (end, rested) {
         (End::Done, Some(true)) => {}
-        (End::Done, _) => stuck(pending(fleet).unwrap_or_else(|| "too late".to_owned())),
+        (End::Done, _) => {
+            stuck(pending(fleet).map_or_else(|| "too late".to_owned(), |it| it.to_string()));
+        }
         (End::Deadlock, _) => stuck("everybody waits for somebody else".to_owned()),
-        (End::Endless, _) => stuck("something turns in circles".to_owned()),
+        (End::Endless, _) => {
+            let who = cluster.gremlin.name_of(scheduler.busiest().unwrap_or_default());
+            stuck(format!("{who} turns in circles at {:?}", scheduler.kernel.now()));
+        }
     }
     let calls = seen.calls;
     let answered = calls.iter().filter(|it| it.ended.is_some()).count();
@@ -196,6 +270,7 @@ fn stored(fleet: &Fleet, cluster: &Cluster) -> Stored {
     }
 }
 
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const PULSE: Duration = Duration::from_millis(100);
 /// Faults end after this, whatever the clients still wait for.
 const LOAD_MAX: Duration = Duration::from_mins(3);

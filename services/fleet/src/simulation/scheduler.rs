@@ -28,6 +28,8 @@ struct State {
     lives: BTreeMap<u32, Life>,
     /// Processes that ended, and whose tasks are still there.
     killed: Vec<u32>,
+    /// Whose task goes on right now.
+    acting: u32,
 }
 
 enum Due {
@@ -60,6 +62,11 @@ impl Kernel {
         let mut state = self.state();
         let at = state.now.saturating_add(after);
         state.at(at, Due::Act(act));
+    }
+
+    /// The process whose task goes on right now.
+    pub(super) fn acting(&self) -> u32 {
+        self.state().acting
     }
 
     pub(super) fn sleep(&self, time: Duration) -> Sleep {
@@ -150,7 +157,10 @@ struct Task {
 
 /// Starts tasks from within tasks. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Spawner(Rc<RefCell<Vec<(u32, LocalBoxFuture<'static, ()>)>>>);
+pub(super) struct Spawner(Rc<RefCell<Vec<Started>>>);
+
+/// A task, and the process that it is part of.
+type Started = (u32, LocalBoxFuture<'static, ()>);
 
 impl Spawner {
     /// A task of a process.
@@ -172,6 +182,8 @@ pub(super) struct Scheduler {
     steps: u64,
     /// Of all that happened, in order: equal for equal runs.
     print: u64,
+    /// Who went on lately, if there have been too many steps.
+    busy: BTreeMap<u32, u64>,
 }
 
 /// How a run ended.
@@ -197,12 +209,18 @@ impl Scheduler {
             held: Vec::new(),
             steps: 0,
             print: 0,
+            busy: BTreeMap::new(),
         }
     }
 
     /// How many times a task went on, and a fingerprint of the order in which they did.
     pub(super) fn trace(&self) -> (u64, u64) {
         (self.steps, self.print)
+    }
+
+    /// The process that went on most often in the last steps of an endless run.
+    pub(super) fn busiest(&self) -> Option<u32> {
+        self.busy.iter().max_by_key(|(_, steps)| **steps).map(|(who, _)| *who)
     }
 
     /// Runs until `is_done`, which is asked whenever a task has gone on.
@@ -282,7 +300,9 @@ impl Scheduler {
             drop(guard);
             wakers.iter().for_each(Waker::wake_by_ref);
         }
-        acts.into_iter().for_each(|act| act());
+        for act in acts {
+            act();
+        }
         self.thaw();
         true
     }
@@ -317,8 +337,12 @@ impl Scheduler {
         }
         task.ready.queued.store(false, Ordering::Relaxed);
         let who = task.who;
+        self.kernel.state().acting = who;
         let is_over = task.future.as_mut().poll(&mut Context::from_waker(&task.waker)).is_ready();
         self.steps += 1;
+        if self.steps + 1000 > STEPS_MAX {
+            *self.busy.entry(who).or_default() += 1;
+        }
         self.note(id as u64);
         self.note(u64::from(who) << 1 | u64::from(is_over));
         let nanos = self.kernel.now().as_nanos();

@@ -49,7 +49,7 @@ fn what_is_malformed_is_refused_with_its_name_and_an_example() {
         ("--schema-registry-url", "registry", "http://registry:8080"),
         ("--database-url", "mysql://x", "postgres://user"),
         ("--namespace", "Ä", "staging_"),
-        ("--partitions", "0", "1..=1024"),
+        ("--partitions", "0", "1..=256"),
         ("--graphql-read-time", "5", "5s"),
         ("--http", "8080", "--http"),
     ] {

@@ -1,5 +1,8 @@
 //! Which records of a partition are next: `pseq` tells what is new, what came before, and what is missing.
-use crate::port::store::CheckpointRow;
+use crate::{
+    defect::{self, Defect},
+    port::store::CheckpointRow,
+};
 use shared_events::headers::EventHeaders;
 use std::time::Duration;
 
@@ -53,11 +56,11 @@ impl Part {
         if self.row.incarnation != 0 && event.incarnation != self.row.incarnation {
             return Verdict::Foreign;
         }
-        if event.pseq <= self.row.pseq {
+        if event.pseq <= self.row.pseq && !defect::is(Defect::DuplicateNotDropped) {
             self.advance(offset);
             return Verdict::Duplicate;
         }
-        if event.pseq > self.row.pseq + 1 {
+        if event.pseq > self.row.pseq + 1 && !defect::is(Defect::GapIgnored) {
             self.skipped = Some(self.skipped.map_or(offset, |it| it.min(offset)));
             return Verdict::Gap;
         }

@@ -6,6 +6,7 @@ use super::{
 use crate::{
     clock::Clock,
     codec::Codec,
+    defect::{self, Defect},
     port::{
         World,
         log::{Consumer as _, Log, LogError, Move, Record},
@@ -192,7 +193,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let seed = self.report.instance().as_u128() % 500;
         let jitter = Duration::from_millis(u64::try_from(seed).unwrap_or_default());
         self.parts.clear();
-        self.rows.clear();
+        self.forget_rows();
         let at = self.clock.elapsed() + pause;
         for place in &self.assigned {
             self.retry.insert(place.clone(), at + jitter);
@@ -209,7 +210,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     async fn follow(&mut self) -> Result<Vec<Place>, Trouble> {
         for it in self.consumer.moves() {
             // Rows of other partitions may be among those cached: all of them are cheap to load again.
-            self.rows.clear();
+            self.forget_rows();
             let (assigned, places) = match it {
                 Move::Assigned(places) => (true, places),
                 Move::Revoked(places) => (false, places),
@@ -233,7 +234,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let waits = |it: &&Place| !self.parts.contains_key(*it) && !self.retry.contains_key(*it);
         let fresh: Vec<Place> = self.assigned.iter().filter(waits).cloned().collect();
         if !fresh.is_empty() {
-            self.acquire(&fresh, false).await?;
+            self.acquire(&fresh).await?;
         }
         let now = self.clock.elapsed();
         let due: Vec<Place> =
@@ -241,11 +242,17 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         if due.is_empty() || self.consumer.is_assignment_lost() {
             return Ok(Vec::new());
         }
-        self.acquire(&due, true).await?;
+        self.acquire(&due).await?;
         Ok(due)
     }
 
-    async fn acquire(&mut self, places: &[Place], seek: bool) -> Result<(), Trouble> {
+    fn forget_rows(&mut self) {
+        if !defect::is(Defect::RowsKeptAfterFence) {
+            self.rows.clear();
+        }
+    }
+
+    async fn acquire(&mut self, places: &[Place]) -> Result<(), Trouble> {
         let mut rows = self.store.acquire(&self.generation, places).await?;
         self.parked.retain(|(place, _), _| !places.contains(place));
         for (topic, part, stream, reason) in self.store.parked(&self.generation, places).await? {
@@ -255,10 +262,13 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         for row in &mut rows {
             let topic = self.topic(&row.topic);
             let (low, high) = self.consumer.ends(&topic, row.part).await?;
-            // The group's offset may be ahead of a checkpoint that was lost with the last moments of a server.
-            if seek || row.next_offset < high {
-                self.consumer.seek(&topic, row.part, row.next_offset).await?;
+            if row.next_offset > high {
+                // Less than was read of it before: another log of the same name.
+                row.next_offset = low;
             }
+            // The group's offset may be ahead of a checkpoint that was lost with the last moments of a server. The
+            // last record that was shown is read once more: if another one stands there, the log is another one too.
+            self.consumer.seek(&topic, row.part, (row.next_offset - 1).max(low)).await?;
             let caught_up = row.caught_up;
             row.caught_up |= low == high || row.next_offset >= high;
             let part = Part::new(row.clone(), if low == high { 0 } else { high });

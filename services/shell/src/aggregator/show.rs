@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     codec::{OpenError, headers_json},
+    defect::{self, Defect},
     port::{
         log::{Log, Record},
         store::{
@@ -311,7 +312,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             return Ok(rows);
         }
         let keys: Vec<String> = missing.into_iter().cloned().collect();
-        let lock = self.view.spans_streams;
+        let lock = self.view.spans_streams && !defect::is(Defect::RowsFoldedWithoutLock);
         let found = self.store.load(&self.view, &self.generation, &keys, lock).await?;
         for (key, json) in found {
             let row = serde_json::from_value(json).map_err(|error| {

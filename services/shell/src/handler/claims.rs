@@ -1,8 +1,11 @@
 //! Unique values while a batch is decided: looked up before, changed by its events, reduced to one net change
 //! each in the end (protocol.md W3).
-use crate::port::store::{ClaimChange, Holder};
+use crate::{
+    defect::{self, Defect},
+    port::store::{ClaimChange, Holder},
+};
 use functions::{Claim, Unique};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 type Name = (String, String);
@@ -14,11 +17,20 @@ pub(crate) struct Claims {
     base: BTreeMap<Name, Holder>,
     /// What the batch changed, with the holder that the store must have for it.
     changed: BTreeMap<Name, (Option<Uuid>, Option<Holder>)>,
+    /// What decisions rested on, whether or not they changed it: held by the one whom the look-up found.
+    relied_on: BTreeSet<Name>,
 }
 
 impl Claims {
     pub(crate) fn new(base: BTreeMap<Name, Holder>) -> Self {
-        Self { base, changed: BTreeMap::new() }
+        Self { base, changed: BTreeMap::new(), relied_on: BTreeSet::new() }
+    }
+
+    /// A decision rests on who holds these values: it is written down only if they still do. So a rejection stands
+    /// in the order of commits as an acceptance does.
+    pub(crate) fn rely_on(&mut self, asks: &[Unique]) {
+        let held = asks.iter().map(name).filter(|it| self.base.contains_key(it));
+        self.relied_on.extend(held);
     }
 
     pub(crate) fn holder(&self, unique: &Unique) -> Option<Holder> {
@@ -74,6 +86,7 @@ impl Claims {
         for claim in claims {
             let (unique, next) = match claim {
                 Claim::Take(it) => (it, Some(Holder { stream, part, pseq })),
+                Claim::Release(_) if defect::is(Defect::ReleaseForgotten) => continue,
                 Claim::Release(it) => (it, None),
             };
             let name = name(unique);
@@ -87,18 +100,21 @@ impl Claims {
         }
     }
 
-    /// One change a value, sorted; values that end where they began are left out.
+    /// One change a value, sorted; values that end where they began are compared all the same.
     pub(crate) fn net(&self) -> Vec<ClaimChange> {
-        self.changed
-            .iter()
-            .filter(|(_, (expected, next))| *expected != next.map(|it| it.stream))
-            .map(|((kind, value), (expected, next))| ClaimChange {
-                kind: kind.clone(),
-                value: value.clone(),
-                expected: *expected,
-                next: *next,
-            })
-            .collect()
+        let kept = self.relied_on.iter().filter_map(|name| {
+            let holder = self.base.get(name)?;
+            Some((name, (Some(holder.stream), Some(*holder))))
+        });
+        let mut net: BTreeMap<&Name, (Option<Uuid>, Option<Holder>)> = kept.collect();
+        net.extend(self.changed.iter().map(|(name, change)| (name, *change)));
+        let change = |((kind, value), (expected, next)): (&Name, _)| ClaimChange {
+            kind: kind.clone(),
+            value: value.clone(),
+            expected,
+            next,
+        };
+        net.into_iter().map(change).collect()
     }
 }
 
@@ -134,11 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn a_value_taken_and_given_back_is_no_change() {
+    fn a_value_taken_and_given_back_must_have_been_free() {
         let mut claims = Claims::default();
         claims.apply(A, &[Claim::Take(email("x"))], 0, 1);
         claims.apply(A, &[Claim::Release(email("x"))], 0, 2);
-        assert_eq!(claims.net(), []);
+        let (kind, value) = ("email".to_owned(), "x".to_owned());
+        assert_eq!(claims.net(), [ClaimChange { kind, value, expected: None, next: None }]);
+    }
+
+    #[test]
+    fn a_rejection_rests_on_the_holder_that_it_names() {
+        let mut claims = held_by(A);
+        claims.rely_on(&[email("x"), email("free")]);
+        let next = Some(Holder { stream: A, part: 0, pseq: 1 });
+        let (kind, value) = ("email".to_owned(), "x".to_owned());
+        assert_eq!(claims.net(), [ClaimChange { kind, value, expected: Some(A), next }]);
     }
 
     #[test]

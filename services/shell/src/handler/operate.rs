@@ -10,6 +10,7 @@ use super::{
     stream::Stream,
 };
 use crate::{
+    defect::Defect,
     ids::event_id,
     port::store::{Batch, DeadLetter, EventRow, LedgerMove, LedgerRow, OutcomeRow},
 };
@@ -23,6 +24,7 @@ use shared_events::{
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 use uuid::Uuid;
 
@@ -52,7 +54,7 @@ pub(crate) struct Answer {
     pub(crate) command_id: Uuid,
     pub(crate) request_hash: RequestHash,
     pub(crate) traceparent: Option<String>,
-    pub(crate) reply: Reply,
+    pub(crate) reply: Arc<Reply>,
 }
 
 /// What of an event's envelope has no column of its own.
@@ -89,7 +91,7 @@ struct Head {
 struct Known {
     request_hash: Vec<u8>,
     /// `None`: this build cannot read it.
-    reply: Option<Reply>,
+    reply: Option<Arc<Reply>>,
 }
 
 /// A decision about one command, before it has a place in the batch.
@@ -114,7 +116,7 @@ impl<'a> Operation<'a> {
         let head =
             |row: LedgerRow| (row.part, Head { to_offset: row.next_offset, pseq: row.pseq, row });
         let known = |(row, reply): (OutcomeRow, Option<Reply>)| {
-            (row.command_id, Known { request_hash: row.request_hash, reply })
+            (row.command_id, Known { request_hash: row.request_hash, reply: reply.map(Arc::new) })
         };
         Self {
             rules,
@@ -144,8 +146,9 @@ impl<'a> Operation<'a> {
             && let Some(known) = self.outcomes.get(&id)
         {
             let is_same = known.request_hash == hash;
+            let reply = known.reply.as_ref();
             let reply =
-                known.reply.as_ref().map(|it| if is_same { it.clone() } else { reused(id, it) });
+                reply.map(|it| if is_same { Arc::clone(it) } else { Arc::new(reused(id, it)) });
             if let Some(reply) = reply {
                 self.answer(&received.envelope, id, hash, reply);
             }
@@ -180,6 +183,7 @@ impl<'a> Operation<'a> {
                     .iter()
                     .filter_map(|it| Some((it.clone(), self.claims.holder(it)?)))
                     .collect();
+                self.claims.rely_on(asks);
                 let relied_on = holders.iter().map(|(_, it)| (it.part, it.pseq)).collect();
                 let held = holders.into_iter().map(|(unique, holder)| (unique, holder.stream));
                 let known = known(at, held);
@@ -199,21 +203,22 @@ impl<'a> Operation<'a> {
                     .unwrap_or_else(|panic| Err(defect(panicked(panic.as_ref())))),
                 };
                 let result = result.and_then(|made| self.check(*id, asks, made));
-                match &result {
+                let version = match &result {
+                    Ok(made) if made.is_empty() => next.version,
                     Ok(made) => {
                         next.version += i64::try_from(made.len()).unwrap_or(i64::MAX);
-                        if !made.is_empty() {
-                            next.at = at;
-                            self.changed.push(*id);
-                            self.streams.insert(*id, next.clone());
-                        }
+                        next.at = at;
+                        let version = next.version;
+                        self.changed.push(*id);
+                        self.streams.insert(*id, next);
+                        version
                     }
                     Err(refused) => {
                         dead = matches!(refused.code.as_str(), code::PANICKED | code::TOO_LARGE);
-                        next.version = self.streams.get(id).map_or(0, |it| it.version);
+                        self.streams.get(id).map_or(0, |it| it.version)
                     }
-                }
-                Decision { stream: *id, result, dead, version: next.version, relied_on }
+                };
+                Decision { stream: *id, result, dead, version, relied_on }
             }
         }
     }
@@ -267,7 +272,8 @@ impl<'a> Operation<'a> {
             self.decided.batch.dead_letters.push(letter);
         }
         let Some(command_id) = envelope.command_id else { return };
-        let own = [(received.part, head.pseq)];
+        let off = i64::from(crate::defect::is(Defect::PositionOffByOne));
+        let own = [(received.part, head.pseq - off)];
         let (context, incarnation) = (self.rules.context, head.row.incarnation);
         let entry = |&(partition, pseq): &(i32, i64)| PositionEntry {
             context: context.to_owned(),
@@ -286,7 +292,11 @@ impl<'a> Operation<'a> {
             message: refused.map(|it| it.message),
             position: own.iter().chain(&decision.relied_on).map(entry).collect(),
         };
-        if let Ok(body) = write_outcome(&reply) {
+        let is_forgotten =
+            verdict == Verdict::Rejected && crate::defect::is(Defect::OutcomeNotStored);
+        if let Ok(body) = write_outcome(&reply)
+            && !is_forgotten
+        {
             self.decided.batch.outcomes.push(OutcomeRow {
                 command_id,
                 part: received.part,
@@ -295,7 +305,8 @@ impl<'a> Operation<'a> {
                 at: received.at,
             });
         }
-        let known = Known { request_hash: request_hash.to_vec(), reply: Some(reply.clone()) };
+        let reply = Arc::new(reply);
+        let known = Known { request_hash: request_hash.to_vec(), reply: Some(Arc::clone(&reply)) };
         self.outcomes.insert(command_id, known);
         self.answer(envelope, command_id, request_hash, reply);
     }
@@ -305,7 +316,7 @@ impl<'a> Operation<'a> {
         envelope: &Envelope,
         command_id: Uuid,
         request_hash: RequestHash,
-        reply: Reply,
+        reply: Arc<Reply>,
     ) {
         if let Some(to) = envelope.reply_to.clone() {
             let traceparent = envelope.traceparent.clone();

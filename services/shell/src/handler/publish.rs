@@ -1,11 +1,14 @@
 //! From the ledger to the log: a cursor over the events of each partition (protocol.md W7).
 use super::{
     operate::{Answer, Meta},
-    shard::{Handler, Trouble},
+    shard::{Handler, Part, Trouble},
 };
-use crate::port::{
-    log::{Consumer as _, Deliveries, Log, Outgoing, Producer as _, Receipt, SendError},
-    store::{EventRow, Ledger as _, Store},
+use crate::{
+    defect::{self, Defect},
+    port::{
+        log::{Consumer as _, Deliveries, Log, Outgoing, Producer as _, Receipt, SendError},
+        store::{EventRow, Ledger as _, Store},
+    },
 };
 use shared_events::{
     Fingerprint, Message as _, frame,
@@ -82,11 +85,15 @@ impl<L: Log, S: Store> Handler<L, S> {
         Ok(())
     }
 
-    async fn outgoing(&mut self, event: &EventRow) -> Result<Outgoing, String> {
+    pub(super) async fn outgoing(&mut self, event: &EventRow) -> Result<Outgoing, String> {
         let topic = self.logical_topic(&event.record);
-        let json = self.schema_json(event.schema).await?;
-        let id = self.codec.id(topic, &event.record, event.schema, &json).await;
-        let id = id.map_err(|error| error.to_string())?;
+        let id = if let Some(id) = self.codec.known_id(topic, event.schema) {
+            id
+        } else {
+            let json = self.schema_json(event.schema).await?;
+            let id = self.codec.id(topic, &event.record, event.schema, &json).await;
+            id.map_err(|error| error.to_string())?
+        };
         let incarnation = self.parts.get(&event.part).map_or(0, |it| it.row.incarnation);
         let meta: Meta = serde_json::from_str(&event.meta)
             .map_err(|error| format!("the meta of event {} is damaged: {error}", event.pseq))?;
@@ -159,7 +166,7 @@ impl<L: Log, S: Store> Handler<L, S> {
         }
     }
 
-    async fn send(&self, mut record: Outgoing, receipt: &Receipt) {
+    pub(super) async fn send(&self, mut record: Outgoing, receipt: &Receipt) {
         receipt.sent();
         loop {
             match self.producer.send(record, receipt) {
@@ -185,14 +192,14 @@ impl<L: Log, S: Store> Handler<L, S> {
             while let Some(front) = it.sent.front()
                 && front.receipt.is_done()
             {
-                if front.receipt.has_failed() {
+                if front.receipt.has_failed() && !defect::is(Defect::FailedDeliveryIgnored) {
                     failed = true;
                     break;
                 }
-                let offset = front.receipt.offset_max();
-                if (0..=it.row.published_offset).contains(&offset) {
+                let first = front.receipt.offset_min();
+                if first <= it.row.published_offset && !defect::is(Defect::LostEventsNotNoticed) {
                     // What was delivered later stands earlier: in another topic of the same name.
-                    lost.push((*part, offset));
+                    lost.push((*part, first));
                     break;
                 }
                 it.row.published = it.row.published.max(front.pseq);
@@ -248,11 +255,8 @@ impl<L: Log, S: Store> Handler<L, S> {
         let Ok((_, high)) = self.consumer.ends(&self.settings.event_topic, part).await else {
             return false;
         };
-        if self
-            .parts
-            .get(&part)
-            .is_some_and(|it| it.row.published > 0 && high <= it.row.published_offset)
-        {
+        let is_lost = |it: &Part| it.row.published > 0 && high <= it.row.published_offset;
+        if self.parts.get(&part).is_some_and(is_lost) && !defect::is(Defect::LostEventsNotNoticed) {
             self.publish_all_again(part, high).await;
         }
         true

@@ -1,7 +1,7 @@
 //! From a record on the command topic to something that can be decided, or refused.
 use super::{
     decider::Deciders,
-    received::{Body, Envelope, Raw, Received, code, request_hash},
+    received::{Body, Envelope, Raw, Received, RequestHash, code, request_hash},
 };
 use crate::{
     codec::{Codec, OpenError},
@@ -64,7 +64,7 @@ impl Receiver<'_> {
             Err(error) => {
                 Err(Wrong { code: code::UNDECODABLE, reason: error.to_string(), stream: None })
             }
-            Ok(headers) => self.body(&record, &headers).await?,
+            Ok(headers) => self.body(&record, &headers, request_hash).await?,
         };
         let Record { part, offset, at, key, headers, payload, .. } = record;
         let raw = Raw { key, headers, payload };
@@ -83,6 +83,7 @@ impl Receiver<'_> {
         &self,
         record: &Record,
         headers: &CommandHeaders,
+        request_hash: RequestHash,
     ) -> Result<Result<Body, Wrong>, String> {
         let opened = self.codec.open(record.payload.as_deref(), Some(headers.fingerprint)).await;
         let (schema, datum) = match opened {
@@ -92,7 +93,7 @@ impl Receiver<'_> {
                 return Ok(Err(Wrong { code: code::UNDECODABLE, reason, stream: None }));
             }
         };
-        Ok(self.understand(record, headers, &schema, datum))
+        Ok(self.understand(record, headers, &schema, datum, request_hash))
     }
 
     fn understand(
@@ -101,6 +102,7 @@ impl Receiver<'_> {
         headers: &CommandHeaders,
         schema: &shared_events::WriterSchema,
         datum: &[u8],
+        request_hash: RequestHash,
     ) -> Result<Body, Wrong> {
         let wrong = |code, reason| Wrong { code, reason, stream: None };
         if schema.name() != headers.record {
@@ -152,7 +154,6 @@ impl Receiver<'_> {
             return Err(wrong(code::UNSTORABLE, reason));
         }
         let expected_version = headers.expected_version;
-        let request_hash = request_hash(schema.name(), datum, expected_version);
         Ok(Body::Command { decider, command, stream, asks, expected_version, request_hash })
     }
 }

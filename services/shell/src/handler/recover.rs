@@ -6,9 +6,12 @@ use super::{
     received::{Body, Raw, Received},
     shard::{Handler, Trouble},
 };
-use crate::port::{
-    log::{Consumer as _, Deliveries, Log, Record},
-    store::{Ledger as _, LookUp, Store},
+use crate::{
+    defect::{self, Defect},
+    port::{
+        log::{Consumer as _, Deliveries, Log, Record},
+        store::{Ledger as _, LookUp, Store},
+    },
 };
 use chrono::TimeDelta;
 use shared_events::{Message as _, fleet::Reply};
@@ -155,11 +158,12 @@ impl<L: Log, S: Store> Handler<L, S> {
                         command_id: row.command_id,
                         request_hash,
                         traceparent: it.envelope.traceparent.clone(),
-                        reply,
+                        reply: reply.into(),
                     });
                 }
                 (Some(_), None) => {}
                 (None, _) if is_control || letters.contains(&(it.part, it.offset)) => {}
+                (None, _) if defect::is(Defect::RecreatedLogNotNoticed) => {}
                 (None, _) => {
                     recreated.entry(it.part).or_insert(it.offset);
                 }

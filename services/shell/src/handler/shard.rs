@@ -9,6 +9,7 @@ use super::{
 use crate::{
     clock::Clock,
     codec::Codec,
+    defect::{self, Defect},
     port::{
         World,
         log::{Consumer as _, Log, LogError, Move, Record},
@@ -267,7 +268,11 @@ impl<L: Log, S: Store> Handler<L, S> {
         let part = Part {
             expect: from,
             sought: None,
-            cursor: row.published,
+            cursor: if defect::is(Defect::RepublishFromWrongPlace) {
+                row.pseq
+            } else {
+                row.published
+            },
             publish_after: Duration::ZERO,
             sent: VecDeque::new(),
             marks: VecDeque::new(),

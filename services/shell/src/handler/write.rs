@@ -87,6 +87,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             }
             let (streams, claims) = self.look_up(&work).await?;
             let decided = self.operate(&work, streams, claims, &outcomes);
+            self.make_mistakes(&decided).await;
             match self.ledger.write(&decided.batch).await {
                 Ok(()) => {
                     self.written(decided).await?;
@@ -282,20 +283,22 @@ impl<L: Log, S: Store> Handler<L, S> {
         for (part, from_pseq) in republish {
             self.publish_again(part, from_pseq);
         }
-        for (part, begin) in begins {
+        let event_count = batch.events.len();
+        let mut events: BTreeMap<i32, Vec<EventRow>> = BTreeMap::new();
+        for it in batch.events {
+            events.entry(it.part).or_default().push(it);
+        }
+        for (part, events) in events {
             // Directly, if the cursor stands right before them; else they are part of the backlog (W7).
-            if self.parts.get(&part).is_some_and(|it| it.cursor == begin) {
-                let events: Vec<EventRow> =
-                    batch.events.iter().filter(|it| it.part == part).cloned().collect();
-                if !events.is_empty() {
-                    self.publish(part, &events).await?;
-                }
+            let stands_at = self.parts.get(&part).map(|it| it.cursor);
+            if stands_at.is_some() && stands_at == begins.get(&part).copied() {
+                self.publish(part, &events).await?;
             }
         }
         metrics::counter!("flotilla_commands_total", "context" => self.settings.context)
             .increment(batch.outcomes.len() as u64);
         metrics::counter!("flotilla_events_total", "context" => self.settings.context)
-            .increment(batch.events.len() as u64);
+            .increment(event_count as u64);
         metrics::counter!("flotilla_dead_letters_total", "context" => self.settings.context)
             .increment(batch.dead_letters.len() as u64);
         for it in &batch.dead_letters {

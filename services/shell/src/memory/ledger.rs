@@ -1,7 +1,11 @@
 //! The write side of a context in memory.
 use super::store::{Database, MemoryStore};
-use crate::port::store::{
-    Batch, EventRow, Found, History, Ledger, LedgerRow, LookUp, SnapshotRow, StoreError, WriteError,
+use crate::{
+    defect::{self, Defect},
+    port::store::{
+        Batch, EventRow, Found, History, Ledger, LedgerRow, LookUp, SnapshotRow, StoreError,
+        WriteError,
+    },
 };
 use chrono::{DateTime, Utc};
 use shared_events::Fingerprint;
@@ -11,15 +15,17 @@ use uuid::Uuid;
 pub struct MemoryLedger {
     pub(super) store: MemoryStore,
     pub(super) context: String,
+    /// Of the server that it is connected to.
+    pub(super) life: u64,
 }
 
 impl MemoryLedger {
     async fn with<T, E: From<StoreError>>(
-        &self,
+        &mut self,
         what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store.call(&self.context, what, act).await
+        self.store.call(&self.context, &mut self.life, what, act).await
     }
 }
 
@@ -88,32 +94,24 @@ impl Ledger for MemoryLedger {
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<(), WriteError> {
+        if defect::is(Defect::OffsetWithoutEvents) {
+            self.with("write", |it| {
+                check(it, batch)?;
+                move_on(it, batch);
+                Ok::<(), WriteError>(())
+            })
+            .await?;
+            return self
+                .with("write", |it| {
+                    keep(it, batch);
+                    Ok(())
+                })
+                .await;
+        }
         self.with("write", |it| {
             check(it, batch)?;
-            for to in &batch.moves {
-                if let Some(row) = it.ledger.get_mut(&to.part) {
-                    row.next_offset = to.to_offset;
-                    row.pseq = to.pseq;
-                    row.published = row.published.max(to.published);
-                    row.published_offset = row.published_offset.max(to.published_offset);
-                }
-            }
-            for event in &batch.events {
-                it.events.insert((event.part, event.pseq), event.clone());
-                it.streams.entry(event.stream).or_default().push((event.part, event.pseq));
-            }
-            it.journal.extend(batch.outcomes.iter().map(|it| it.command_id));
-            for outcome in &batch.outcomes {
-                it.outcomes.insert(outcome.command_id, outcome.clone());
-            }
-            for change in &batch.claims {
-                let name = (change.kind.clone(), change.value.clone());
-                match change.next {
-                    Some(holder) => drop(it.claims.insert(name, holder)),
-                    None => drop(it.claims.remove(&name)),
-                }
-            }
-            it.dead_letters.extend(batch.dead_letters.iter().cloned());
+            move_on(it, batch);
+            keep(it, batch);
             Ok(())
         })
         .await
@@ -211,6 +209,37 @@ fn new_row(part: i32) -> LedgerRow {
     }
 }
 
+fn move_on(it: &mut Database, batch: &Batch) {
+    for to in &batch.moves {
+        if let Some(row) = it.ledger.get_mut(&to.part) {
+            row.next_offset = to.to_offset;
+            row.pseq = to.pseq;
+            row.published = row.published.max(to.published);
+            row.published_offset = row.published_offset.max(to.published_offset);
+        }
+    }
+}
+
+fn keep(it: &mut Database, batch: &Batch) {
+    for event in &batch.events {
+        it.events.insert((event.part, event.pseq), event.clone());
+        it.streams.entry(event.stream).or_default().push((event.part, event.pseq));
+    }
+    it.journal.extend(batch.outcomes.iter().map(|it| it.command_id));
+    for outcome in &batch.outcomes {
+        it.outcomes.insert(outcome.command_id, outcome.clone());
+    }
+    for change in &batch.claims {
+        let name = (change.kind.clone(), change.value.clone());
+        match change.next {
+            _ if defect::is(Defect::ClaimNotWritten) => {}
+            Some(holder) => drop(it.claims.insert(name, holder)),
+            None => drop(it.claims.remove(&name)),
+        }
+    }
+    it.dead_letters.extend(batch.dead_letters.iter().cloned());
+}
+
 /// What Postgres' constraints and comparisons refuse, in the same order.
 fn check(it: &Database, batch: &Batch) -> Result<(), WriteError> {
     for to in &batch.moves {
@@ -218,16 +247,18 @@ fn check(it: &Database, batch: &Batch) -> Result<(), WriteError> {
             .ledger
             .get(&to.part)
             .is_some_and(|row| (row.epoch, row.next_offset) == (to.epoch, to.from_offset));
-        if !matches {
+        if !matches && !defect::is(Defect::EpochNotCompared) {
             return Err(WriteError::Fenced);
         }
     }
-    if batch.outcomes.iter().any(|outcome| it.outcomes.contains_key(&outcome.command_id)) {
+    let is_known = batch.outcomes.iter().any(|new| it.outcomes.contains_key(&new.command_id));
+    if is_known && !defect::is(Defect::OutcomeNotCompared) {
         return Err(WriteError::OutcomeExists);
     }
     for change in &batch.claims {
         let name = (change.kind.clone(), change.value.clone());
-        if it.claims.get(&name).map(|it| it.stream) != change.expected {
+        let holder = it.claims.get(&name).map(|it| it.stream);
+        if holder != change.expected && !defect::is(Defect::ClaimNotCompared) {
             return Err(WriteError::ClaimTaken);
         }
     }

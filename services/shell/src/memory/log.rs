@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     port::log::{Log, LogError, Outgoing, Producer, Receipt, Record, SendError},
 };
+use chrono::SubsecRound as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -144,7 +145,7 @@ impl MemoryLog {
     pub fn freeze(&self, group: &str) {
         self.groups(|name, it| {
             if name == group {
-                it.expel(|_| true, self.partitions)
+                it.expel(|_| true, self.partitions);
             }
         });
     }
@@ -153,7 +154,7 @@ impl MemoryLog {
     pub fn thaw(&self, group: &str) {
         self.groups(|name, it| {
             if name == group {
-                it.readmit(|_| true, self.partitions)
+                it.readmit(|_| true, self.partitions);
             }
         });
     }
@@ -172,7 +173,7 @@ impl MemoryLog {
     pub fn rotate(&self, group: &str) {
         self.groups(|name, it| {
             if name == group {
-                it.rotate(self.partitions)
+                it.rotate(self.partitions);
             }
         });
     }
@@ -300,6 +301,8 @@ impl Inner {
 
     fn append(&mut self, it: Outgoing, at: chrono::DateTime<chrono::Utc>) -> i64 {
         let place = (Arc::clone(&it.topic), it.part);
+        // As Kafka's: whole milliseconds.
+        let at = at.trunc_subsecs(3);
         let records = self.records.entry(place).or_default();
         let offset = i64::try_from(records.len()).unwrap_or(i64::MAX);
         let Outgoing { topic, part, key, headers, payload } = it;

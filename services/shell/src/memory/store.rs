@@ -37,6 +37,8 @@ struct Inner {
     answers_lost: bool,
     /// The state of the random source that says how long a call takes; 0: no time at all.
     slowness: u64,
+    /// How often the server has failed over.
+    life: u64,
 }
 
 /// The store of one context.
@@ -189,10 +191,20 @@ impl MemoryStore {
     }
 
     /// Takes the views of a context back to what they were: views do not wait for the disk, so that a server that
-    /// fails takes their last commits with it, rows and checkpoints alike.
+    /// fails takes their last commits with it, rows and checkpoints alike. Every connection breaks.
     pub fn put_back_views(&self, context: &str, copy: ViewsCopy) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.contexts.entry(context.to_owned()).or_default().views = copy.0;
+        inner.life += 1;
+    }
+
+    /// A connection finds out at its next call that the server it was made to is gone.
+    fn connected(&self, life: &mut u64) -> Result<(), StoreError> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(life, inner.life) == inner.life {
+            return Ok(());
+        }
+        Err(StoreError::Away("the server has failed over".into()))
     }
 
     fn read<T>(&self, context: &str, read: impl FnOnce(&Database) -> T) -> T {
@@ -204,17 +216,26 @@ impl MemoryStore {
     pub(super) async fn call<T, E: From<StoreError>>(
         &self,
         context: &str,
+        life: &mut u64,
         what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
         self.dawdle().await;
-        let result = self.seat.call(what, || self.with(context, act)).await;
+        let transaction = || {
+            self.connected(life)?;
+            self.with(context, act)
+        };
+        let result = self.seat.call(what, transaction).await;
         self.dawdle().await;
         if result.is_ok() && self.inner.lock().unwrap_or_else(PoisonError::into_inner).answers_lost
         {
             return Err(StoreError::Away("told to lose its answers".into()).into());
         }
         result
+    }
+
+    fn life(&self) -> u64 {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).life
     }
 
     async fn dawdle(&self) {
@@ -253,10 +274,15 @@ impl Store for MemoryStore {
     type Views = MemoryViews;
 
     fn ledger(&self, context: &str) -> MemoryLedger {
-        MemoryLedger { store: self.clone(), context: context.to_owned() }
+        MemoryLedger { store: self.clone(), context: context.to_owned(), life: self.life() }
     }
 
     fn views(&self, context: &str) -> MemoryViews {
-        MemoryViews { store: self.clone(), context: context.to_owned(), lock: None }
+        MemoryViews {
+            store: self.clone(),
+            context: context.to_owned(),
+            lock: None,
+            life: self.life(),
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::{
     store::{Database, MemoryStore},
 };
 use crate::{
+    defect::{self, Defect},
     port::store::{CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError},
     view::ViewDefinition,
 };
@@ -14,17 +15,19 @@ use uuid::Uuid;
 pub struct MemoryViews {
     pub(super) store: MemoryStore,
     pub(super) context: String,
+    /// Of the server that it is connected to.
+    pub(super) life: u64,
     /// Held between a load and its write.
     pub(super) lock: Option<Lock>,
 }
 
 impl MemoryViews {
     async fn with<T, E: From<StoreError>>(
-        &self,
+        &mut self,
         what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store.call(&self.context, what, act).await
+        self.store.call(&self.context, &mut self.life, what, act).await
     }
 }
 
@@ -106,33 +109,21 @@ impl Views for MemoryViews {
         batch: &ViewBatch,
     ) -> Result<(), WriteError> {
         let lock = self.lock.take();
+        let is_held = || lock.as_ref().is_none_or(Lock::is_held);
+        if defect::is(Defect::CheckpointOutsideTransaction) {
+            let rows = self.with("write rows", |it| {
+                check(it, of, batch, is_held())?;
+                keep_rows(it, of, batch);
+                Ok::<(), WriteError>(())
+            });
+            rows.await?;
+        }
         let written = self.with("write rows", |it| {
-            if lock.as_ref().is_some_and(|it| !it.is_held()) {
-                return Err(StoreError::Away("the transaction was idle for too long".into()).into());
-            }
+            check(it, of, batch, is_held())?;
+            keep_rows(it, of, batch);
             let table = it.views.entry(of.clone()).or_default();
             for it in &batch.checkpoints {
-                let place = (it.to.topic.clone(), it.to.part);
-                let matches = table
-                    .checkpoints
-                    .get(&place)
-                    .is_some_and(|row| (row.epoch, row.pseq) == (it.to.epoch, it.from_pseq));
-                if !matches {
-                    return Err(WriteError::Fenced);
-                }
-            }
-            // As Postgres: no text may have a character U+0000.
-            if batch.rows.values().flatten().any(|it| it.to_string().contains("\\u0000")) {
-                return Err(WriteError::Data("a text with U+0000".into()));
-            }
-            for it in &batch.checkpoints {
                 table.checkpoints.insert((it.to.topic.clone(), it.to.part), it.to.clone());
-            }
-            for (key, row) in &batch.rows {
-                match row {
-                    Some(row) => drop(table.rows.insert(key.clone(), row.clone())),
-                    None => drop(table.rows.remove(key)),
-                }
             }
             table.parked.extend(batch.parked.iter().cloned());
             Ok(())
@@ -145,5 +136,40 @@ impl Views for MemoryViews {
 
     async fn roll_back(&mut self) {
         self.lock = None;
+    }
+}
+
+/// What Postgres' comparisons and types refuse.
+fn check(
+    it: &Database,
+    of: &Generation,
+    batch: &ViewBatch,
+    is_held: bool,
+) -> Result<(), WriteError> {
+    if !is_held {
+        return Err(StoreError::Away("the transaction was idle for too long".into()).into());
+    }
+    let table = it.views.get(of);
+    for to in &batch.checkpoints {
+        let place = (to.to.topic.clone(), to.to.part);
+        let row = table.and_then(|it| it.checkpoints.get(&place));
+        if row.is_none_or(|row| (row.epoch, row.pseq) != (to.to.epoch, to.from_pseq)) {
+            return Err(WriteError::Fenced);
+        }
+    }
+    // As Postgres: no text may have a character U+0000.
+    if batch.rows.values().flatten().any(|it| it.to_string().contains("\\u0000")) {
+        return Err(WriteError::Data("a text with U+0000".into()));
+    }
+    Ok(())
+}
+
+fn keep_rows(it: &mut Database, of: &Generation, batch: &ViewBatch) {
+    let table = it.views.entry(of.clone()).or_default();
+    for (key, row) in &batch.rows {
+        match row {
+            Some(row) => drop(table.rows.insert(key.clone(), row.clone())),
+            None => drop(table.rows.remove(key)),
+        }
     }
 }

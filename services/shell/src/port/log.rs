@@ -143,6 +143,7 @@ pub enum SendError {
 pub struct Deliveries {
     left: AtomicUsize,
     failed: AtomicBool,
+    offset_min: AtomicI64,
     offset_max: AtomicI64,
 }
 
@@ -156,6 +157,7 @@ impl Deliveries {
         Arc::new(Self {
             left: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
+            offset_min: AtomicI64::new(i64::MAX),
             offset_max: AtomicI64::new(-1),
         })
     }
@@ -168,7 +170,10 @@ impl Deliveries {
     /// One of them is in the log, at this offset (`None`: it never will be).
     pub fn done(&self, offset: Option<i64>) {
         match offset {
-            Some(offset) => drop(self.offset_max.fetch_max(offset, Ordering::AcqRel)),
+            Some(offset) => {
+                self.offset_min.fetch_min(offset, Ordering::AcqRel);
+                self.offset_max.fetch_max(offset, Ordering::AcqRel);
+            }
             None => self.failed.store(true, Ordering::Release),
         }
         self.left.fetch_sub(1, Ordering::AcqRel);
@@ -184,6 +189,12 @@ impl Deliveries {
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+
+    /// The lowest offset that one of them got; `i64::MAX` if none did.
+    #[must_use]
+    pub fn offset_min(&self) -> i64 {
+        self.offset_min.load(Ordering::Acquire)
     }
 
     /// The highest offset that one of them got; −1 if none did.

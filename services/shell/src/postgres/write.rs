@@ -4,7 +4,8 @@ use sqlx::PgConnection;
 
 /// One statement, one transaction, one round trip, all or nothing. The ledger rows are compared and set first:
 /// everything else depends on `gate`, which ends the transaction unless all of them matched. Claims are compared
-/// and set as well: taken with an insert, passed on with an update, given back with a delete.
+/// and set as well: taken with an insert, passed on (or held still, for a decision that rests on it) with an update,
+/// given back with a delete.
 const WRITE: &str = "
 with own as (
     update write.ledger l
@@ -40,9 +41,15 @@ taken as (
     order by kind, value
     returning 1
 ),
+free as (
+    select from change c
+    where c.stream is null and c.expected is null
+    and not exists (select from write.claim k where (k.kind, k.value) = (c.kind, c.value))
+),
 claims as materialized (
     select write.require(
-        (select count(*) from given) + (select count(*) from passed) + (select count(*) from taken),
+        (select count(*) from given) + (select count(*) from passed) + (select count(*) from taken)
+            + (select count(*) from free),
         cardinality($22::text[]), 'FL002') as open
     from gate
 ),

@@ -24,7 +24,7 @@ const ID: Uuid = Uuid::from_u128(0xbad);
 
 /// A good record made bad, with a good command behind it in its partition. The bad one becomes a dead letter with its
 /// bytes, and is refused where its id can be read; the good one is answered.
-fn refused(why: &str, reason: &str, spoil: impl Fn(&mut Outgoing)) {
+pub(crate) fn refused(why: &str, reason: &str, spoil: impl Fn(&mut Outgoing)) {
     let has_id = std::cell::Cell::new(true);
     run(async |fleet| {
         let client = fleet.client::<Customers>();

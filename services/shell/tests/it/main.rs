@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 mod bad_records;
 mod claims;
+mod counted;
 mod faults;
 mod fleet;
 mod handler;

@@ -150,7 +150,7 @@ fn a_gap_is_filled_while_new_events_come() {
 }
 
 #[test]
-fn a_foreign_record_without_an_envelope_is_passed_over() {
+pub(crate) fn a_foreign_record_without_an_envelope_is_passed_over() {
     run(async |fleet| {
         let _services = (fleet.handler::<Customers>(), fleet.aggregator::<Customers>());
         let client = fleet.client::<Customers>();
@@ -273,7 +273,7 @@ fn an_event_whose_row_cannot_be_stored_parks_its_stream() {
 }
 
 #[test]
-fn an_event_that_cannot_be_read_parks_its_stream() {
+pub(crate) fn an_event_that_cannot_be_read_parks_its_stream() {
     run(async |fleet| {
         let handler = fleet.handler::<Toys>();
         let client = fleet.client::<Toys>();

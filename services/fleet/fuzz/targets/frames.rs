@@ -1,0 +1,5 @@
+#![no_main]
+#[path = "../../tests/it/hostile/mod.rs"]
+mod hostile;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hostile::call("frames", bytes));

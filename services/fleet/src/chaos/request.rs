@@ -87,23 +87,22 @@ impl Mutation {
     }
 
     fn understand(&self, body: &Value, position: Option<Position>) -> Ending<Done> {
-        let Some(position) = position else {
-            return match error(body) {
-                Some(it) if it.is_temporary() => it.again(),
-                _ => Ending::Wrong(format!("an answer without a position: {body}")),
-            };
-        };
-        let told = |code: Option<String>, holder| Told { code, holder, version: None, position };
         if let Some(it) = error(body) {
             return match it.code {
                 "REJECTED" => {
-                    let told = told(Some(it.reason.to_owned()), None);
+                    let code = Some(it.reason.to_owned());
+                    // Where nothing has happened yet, there is nothing to be seen.
+                    let position = position.unwrap_or_default();
+                    let told = Told { code, holder: None, version: None, position };
                     Ending::Answered(Done { told, row_version: None })
                 }
                 _ if it.is_temporary() => it.again(),
                 _ => Ending::Wrong(body.to_string()),
             };
         }
+        let Some(position) = position else {
+            return Ending::Wrong(format!("an answer without a position: {body}"));
+        };
         let payload = &body["data"][self.field];
         let customer = &payload["customer"];
         let id = customer["id"].as_str().and_then(|it| it.parse::<Uuid>().ok());
@@ -116,7 +115,8 @@ impl Mutation {
         let code = is_held.then(|| "ALREADY_INVITED".to_owned());
         let row_version = customer["version"].as_i64();
         let holder = id.filter(|_| is_held);
-        Ending::Answered(Done { told: told(code, holder), row_version })
+        let told = Told { code, holder, version: None, position };
+        Ending::Answered(Done { told, row_version })
     }
 }
 
@@ -215,5 +215,65 @@ impl Refusal<'_> {
     fn again<T>(&self) -> Ending<T> {
         let refused = self.code == "UNAVAILABLE" && !self.is_within;
         Ending::Again { why: format!("{}: {}", self.code, self.message), refused }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared_events::customers::InviteCustomer;
+
+    const ID: Uuid = Uuid::from_u128(7);
+
+    fn understood(body: &Value, position: Option<Position>) -> Ending<Done> {
+        let command = InviteCustomer { customer_id: ID, email: "ada@example.com".to_owned() };
+        Mutation::new(ID, &command.into(), false, false).understand(body, position)
+    }
+
+    fn somewhere() -> Option<Position> {
+        let mut position = Position::new();
+        position.saw("customers", 1, 2, 3);
+        Some(position)
+    }
+
+    fn error(code: &str, path: &Value) -> Value {
+        let extensions = json!({ "code": code, "reason": "EMAIL_INVALID" });
+        json!({ "data": null, "errors": [{ "message": "no", "path": path, "extensions": extensions }] })
+    }
+
+    #[test]
+    fn an_answer_is_final_or_temporary_or_wrong() {
+        let of = |code, path| understood(&error(code, &path), None);
+        let field = || json!(["inviteCustomer"]);
+        let again = |refused, code: &str| Ending::Again { why: format!("{code}: no"), refused };
+        assert_eq!(of("UNAVAILABLE", field()), again(true, "UNAVAILABLE"));
+        // The command was answered, and only its customer could not be shown.
+        let within = json!(["inviteCustomer", "customer"]);
+        assert_eq!(of("UNAVAILABLE", within), again(false, "UNAVAILABLE"));
+        assert_eq!(of("PENDING", field()), again(false, "PENDING"));
+        assert!(matches!(of("INTERNAL", field()), Ending::Wrong(_)));
+        // Before anything has happened in a partition, a refusal there has no position.
+        let Ending::Answered(refused) = of("REJECTED", field()) else { panic!("it is final") };
+        assert_eq!(refused.told.code.as_deref(), Some("EMAIL_INVALID"));
+    }
+
+    #[test]
+    fn an_invitation_tells_who_has_the_address() {
+        let payload = |outcome: &str, customer: Value| {
+            let payload = json!({ "commandId": ID, "outcome": outcome, "customer": customer });
+            json!({ "data": { "inviteCustomer": payload } })
+        };
+        let customer = || json!({ "id": Uuid::from_u128(8), "version": 4 });
+        let held = understood(&payload("ALREADY_INVITED", customer()), somewhere());
+        let Ending::Answered(held) = held else { panic!("it is final") };
+        assert_eq!(held.told.holder, Some(Uuid::from_u128(8)));
+        assert_eq!(
+            (held.told.code.as_deref(), held.row_version),
+            (Some("ALREADY_INVITED"), Some(4))
+        );
+        let unseen = understood(&payload("INVITED", Value::Null), somewhere());
+        assert!(matches!(unseen, Ending::Wrong(_)), "its effect is not shown");
+        let nowhere = understood(&payload("INVITED", customer()), None);
+        assert!(matches!(nowhere, Ending::Wrong(_)), "it has no position");
     }
 }

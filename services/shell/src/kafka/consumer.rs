@@ -14,8 +14,8 @@ use rdkafka::{
 };
 use shared_events::headers::RawHeaders;
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::sync::Notify;
@@ -28,7 +28,11 @@ pub struct KafkaConsumer {
     moves: Moves,
     /// Interned, so that records share them.
     topics: BTreeMap<String, Arc<str>>,
+    /// Where each partition goes on, of which something was handed out since it was assigned.
+    next: HashMap<Place, i64>,
 }
+
+type Place = (Arc<str>, i32);
 
 impl KafkaConsumer {
     pub(super) fn new(
@@ -39,7 +43,8 @@ impl KafkaConsumer {
         let moves = Moves::default();
         let consumer = StreamConsumer::from_config_and_context(config, moves.clone())?;
         let topics = topics.iter().map(|it| (it.clone(), Arc::from(it.as_str()))).collect();
-        let it = Self { consumer, asker: asker.create()?, moves, topics };
+        let (asker, next) = (asker.create()?, HashMap::new());
+        let it = Self { consumer, asker, moves, topics, next };
         it.join()?;
         Ok(it)
     }
@@ -47,6 +52,26 @@ impl KafkaConsumer {
     fn join(&self) -> Result<(), KafkaError> {
         let names: Vec<&str> = self.topics.keys().map(String::as_str).collect();
         self.consumer.subscribe(&names)
+    }
+
+    fn remember(&mut self, found: &[Record]) {
+        let same = |a: &Record, b: &Record| a.part == b.part && Arc::ptr_eq(&a.topic, &b.topic);
+        for last in found.chunk_by(same).filter_map(<[Record]>::last) {
+            self.next.insert((Arc::clone(&last.topic), last.part), last.offset + 1);
+        }
+    }
+
+    /// In a rebalance the client stops fetching all partitions, also those that stay, and lets them go on without
+    /// waking the thread that fetches: it would sleep for up to a second. A seek to where they are wakes it.
+    fn wake_after_rebalance(&mut self) {
+        // Also one that moves nothing stops all of them.
+        let Some(moved) = self.moves.moved().take() else { return };
+        self.next.retain(|place, _| !moved.contains(place));
+        let stay = self.next.iter().map(|((topic, part), next)| (Arc::clone(topic), *part, *next));
+        let Some(places) = list(&stay.collect::<Vec<_>>()) else { return };
+        if let Err(error) = self.consumer.seek_partitions(places, SEEK_TIMEOUT) {
+            tracing::debug!(%error, "partitions that stay go on a second later");
+        }
     }
 
     fn record(&self, message: &BorrowedMessage<'_>) -> Record {
@@ -103,6 +128,9 @@ impl Consumer for KafkaConsumer {
             let is_full = found.len() >= max || bytes >= BATCH_BYTES;
             next = if is_full { None } else { stream.next().now_or_never().flatten() };
         }
+        drop(stream);
+        self.remember(&found);
+        self.wake_after_rebalance();
         Ok(found)
     }
 
@@ -124,7 +152,12 @@ impl Consumer for KafkaConsumer {
                 Err(error) => Some(error),
             };
             match error {
-                None => return Ok(()),
+                None => {
+                    let known = self.topics.get(topic).cloned();
+                    let topic = known.unwrap_or_else(|| Arc::from(topic));
+                    self.next.insert((topic, part), offset);
+                    return Ok(());
+                }
                 // A partition that was assigned a moment ago may not be ready for it.
                 Some(error) if attempt < SEEK_ATTEMPTS => {
                     tracing::debug!(%error, part, "seeking again");
@@ -182,7 +215,15 @@ fn list(offsets: &[(Arc<str>, i32, i64)]) -> Option<TopicPartitionList> {
 #[derive(Clone, Default)]
 pub(super) struct Moves {
     list: Arc<Mutex<Vec<Move>>>,
+    /// Came or went since the consumer looked last.
+    moved: Arc<Mutex<Option<HashSet<Place>>>>,
     noted: Arc<Notify>,
+}
+
+impl Moves {
+    fn moved(&self) -> MutexGuard<'_, Option<HashSet<Place>>> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ClientContext for Moves {
@@ -212,6 +253,8 @@ impl ConsumerContext for Moves {
             }
         };
         tracing::debug!(?it, "rebalance");
+        let (Move::Assigned(moved) | Move::Revoked(moved)) = &it;
+        self.moved().get_or_insert_default().extend(moved.iter().cloned());
         self.list.lock().unwrap_or_else(PoisonError::into_inner).push(it);
         self.noted.notify_one();
     }

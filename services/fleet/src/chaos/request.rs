@@ -230,10 +230,10 @@ mod tests {
         Mutation::new(ID, &command.into(), false, false).understand(body, position)
     }
 
-    fn somewhere() -> Option<Position> {
+    fn somewhere() -> Position {
         let mut position = Position::new();
         position.saw("customers", 1, 2, 3);
-        Some(position)
+        position
     }
 
     fn error(code: &str, path: &Value) -> Value {
@@ -264,14 +264,14 @@ mod tests {
             json!({ "data": { "inviteCustomer": payload } })
         };
         let customer = || json!({ "id": Uuid::from_u128(8), "version": 4 });
-        let held = understood(&payload("ALREADY_INVITED", customer()), somewhere());
+        let held = understood(&payload("ALREADY_INVITED", customer()), Some(somewhere()));
         let Ending::Answered(held) = held else { panic!("it is final") };
         assert_eq!(held.told.holder, Some(Uuid::from_u128(8)));
         assert_eq!(
             (held.told.code.as_deref(), held.row_version),
             (Some("ALREADY_INVITED"), Some(4))
         );
-        let unseen = understood(&payload("INVITED", Value::Null), somewhere());
+        let unseen = understood(&payload("INVITED", Value::Null), Some(somewhere()));
         assert!(matches!(unseen, Ending::Wrong(_)), "its effect is not shown");
         let nowhere = understood(&payload("INVITED", customer()), None);
         assert!(matches!(nowhere, Ending::Wrong(_)), "it has no position");

@@ -8,6 +8,7 @@ use shared_events::customers::{
 use shell::{
     Client,
     client::{Answer, CommandError, Envelope},
+    partition::partition_of,
     position::Position,
     reads::{ReadError, Select},
 };
@@ -64,6 +65,23 @@ impl Caller {
             }
         }
         self.seen.borrow_mut().done += 1;
+    }
+
+    /// Once nothing goes wrong any more: a command in each partition, and its position, are answered.
+    pub(super) async fn probe(mut self) {
+        for part in 0..self.plan.partitions {
+            let ids = (1..).map(Uuid::from_u128);
+            let of_part = |id: &Uuid| partition_of(*id, self.plan.partitions) == part;
+            let Some(customer_id) = ids.take(PROBES_MAX).find(of_part) else { continue };
+            self.send(VerifyCustomer { customer_id }.into()).await;
+            self.read(vec![customer_id]).await;
+            let is_open = |it: &Call| it.ended.is_none();
+            let open = self.seen.borrow().calls.iter().rev().take(2).any(is_open);
+            if open {
+                let seen = format!("partition {part} does not answer");
+                self.anomaly("what is pending is done once nothing goes wrong", seen);
+            }
+        }
     }
 
     fn customer(&mut self) -> Uuid {
@@ -147,7 +165,11 @@ impl Caller {
         let begun = self.cluster.kernel.now();
         let seen = self.position.clone();
         let (keys, position) = (ids.iter().map(Uuid::to_string).collect(), seen.clone());
-        let wait = self.random.up_to(Duration::from_secs(3));
+        let wait = if self.cluster.gremlin.is_calm() {
+            READ_MAX
+        } else {
+            self.random.up_to(Duration::from_secs(3))
+        };
         let ask = async move |bff: Client| {
             bff.read::<Customer>(Select::Keys(keys), &position, wait).await
         };
@@ -215,5 +237,8 @@ pub(super) fn short(command: &CustomerCommand, command_id: Uuid) -> String {
     format!("command {} ({what} {} {email})", id.get(..8).unwrap_or(&id), customer.as_u128())
 }
 
+/// Ids are spread evenly: far fewer than these reach every partition.
+const PROBES_MAX: usize = 1000;
 const PATIENCE: Duration = Duration::from_mins(2);
+const READ_MAX: Duration = Duration::from_secs(5);
 const REQUEST_MAX: Duration = Duration::from_secs(8);

@@ -88,7 +88,7 @@ pub fn run(plan: &Plan, timeline: &Timeline) -> Outcome {
     scheduler.spawner.spawn(world, async move { supervised.supervise(random).await });
     let rested: Rc<Cell<Option<bool>>> = Rc::default();
     let main =
-        come_to_rest(Rc::clone(&cluster), Rc::clone(&seen), plan.clients, Rc::clone(&rested));
+        come_to_rest(Rc::clone(&cluster), Rc::clone(&seen), Rc::clone(&plan), Rc::clone(&rested));
     scheduler.spawner.spawn(world, main);
     let logging = gremlin.clone();
     let now = move || (logging.kernel.now(), logging.name_of(logging.kernel.acting()));
@@ -100,11 +100,11 @@ pub fn run(plan: &Plan, timeline: &Timeline) -> Outcome {
 async fn come_to_rest(
     cluster: Rc<Cluster>,
     seen: Rc<RefCell<Seen>>,
-    clients: usize,
+    plan: Rc<Plan>,
     rested: Rc<Cell<Option<bool>>>,
 ) {
     let mut next_look = LOOK_INTERVAL;
-    while seen.borrow().done < clients {
+    while seen.borrow().done < plan.clients {
         cluster.kernel.sleep(PULSE).await;
         if cluster.kernel.now() >= next_look {
             next_look = cluster.kernel.now() + LOOK_INTERVAL;
@@ -130,6 +130,7 @@ async fn come_to_rest(
         }
         cluster.kernel.sleep(PULSE).await;
     }
+    Caller::new(plan.clients, &plan, &cluster, &seen).probe().await;
     rested.set(Some(true));
 }
 

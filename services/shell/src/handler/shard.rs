@@ -350,6 +350,9 @@ impl<L: Log, S: Store> Handler<L, S> {
             }
             let offsets = self.take_hints();
             self.consumer.commit(&offsets);
+            // One that lost its partitions without knowing may have taken them back for a moment. Nothing that comes
+            // in would tell: without this its last events would wait for the next command.
+            self.drop_fenced().await?;
             if is_idle && self.unsaved {
                 self.save_published().await?;
             }

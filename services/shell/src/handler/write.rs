@@ -338,8 +338,11 @@ impl<L: Log, S: Store> Handler<L, S> {
     }
 
     /// Finds out which partitions others have taken, and lets go of them; the rest is decided again.
-    async fn drop_fenced(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn drop_fenced(&mut self) -> Result<(), Trouble> {
         let parts: Vec<i32> = self.parts.keys().copied().collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
         let rows = self.ledger.rows(&parts).await?;
         let rows: BTreeMap<i32, LedgerRow> = rows.into_iter().map(|it| (it.part, it)).collect();
         for part in parts {

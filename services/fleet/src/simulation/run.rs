@@ -118,20 +118,27 @@ async fn come_to_rest(
     }
     cluster.gremlin.calm();
     cluster.heal();
+    if rest(&cluster).await {
+        Caller::new(plan.clients, &plan, &cluster, &seen).probe().await;
+        return rested.set(Some(rest(&cluster).await));
+    }
+    rested.set(Some(false));
+}
+
+/// Waits until nothing is pending any more; false if that never comes.
+async fn rest(cluster: &Cluster) -> bool {
     let end = cluster.kernel.now() + REST_MAX;
-    let mut reader = Reader::new(&cluster);
+    let mut reader = Reader::new(cluster);
     while let Some(pending) = pending(&cluster.fleet) {
-        let now = cluster.kernel.now();
-        if now > end {
-            return rested.set(Some(false));
+        if cluster.kernel.now() > end {
+            return false;
         }
         if let Pending::Log { part, pseq } = pending {
-            reader.misses(&cluster, part, pseq).await;
+            reader.misses(cluster, part, pseq).await;
         }
         cluster.kernel.sleep(PULSE).await;
     }
-    Caller::new(plan.clients, &plan, &cluster, &seen).probe().await;
-    rested.set(Some(true));
+    true
 }
 
 /// Events that count as published and are not in the log, although it has lost nothing.

@@ -3,7 +3,7 @@
 //! - [`stack`]: Kafka, the schema registry and Postgres as child processes
 //! - [`up`]: every service of the fleet, in this process
 //! - [`cli`]: the commands
-//! - [`bench`]: how fast it is
+//! - [`mod@bench`]: how fast it is
 //! - [`proof`]: what is promised, checked
 //! - [`simulation`]: the fleet in virtual time, with faults by seed
 //! - [`chaos`]: the real fleet, whose processes, servers and connections fail by seed

@@ -200,7 +200,8 @@ impl Caller {
         }
         let (answer, answered) = oneshot::channel();
         self.cluster.spawner.spawn(who, async move { drop(answer.send(act(bff).await)) });
-        let timeout = self.cluster.kernel.sleep(REQUEST_MAX);
+        let patience = if self.cluster.gremlin.is_calm() { 2 * READ_MAX } else { REQUEST_MAX };
+        let timeout = self.cluster.kernel.sleep(patience);
         match futures::future::select(answered, timeout).await {
             futures::future::Either::Left((answer, _)) => answer.ok(),
             futures::future::Either::Right(((), _)) => None,
@@ -240,5 +241,6 @@ pub(super) fn short(command: &CustomerCommand, command_id: Uuid) -> String {
 /// Ids are spread evenly: far fewer than these reach every partition.
 const PROBES_MAX: usize = 1000;
 const PATIENCE: Duration = Duration::from_mins(2);
-const READ_MAX: Duration = Duration::from_secs(5);
+/// What was lost is looked for every 10 s.
+const READ_MAX: Duration = Duration::from_secs(20);
 const REQUEST_MAX: Duration = Duration::from_secs(8);

@@ -24,7 +24,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let gaps: Vec<Place> = self
             .parts
             .iter()
-            .filter(|(_, it)| it.skipped.is_some())
+            .filter(|(_, it)| it.skipped.is_some() || it.gap != Gap::None)
             .map(|(it, _)| it.clone())
             .collect();
         for place in gaps {
@@ -42,6 +42,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                     self.consumer.seek(&topic, place.1, part.row.next_offset).await?;
                     part.went_back(Gap::Behind);
                 }
+                // Nothing stands there any more where something did: then it is not behind either.
+                Gap::Behind if part.skipped.is_none() && part.read < high => {}
                 Gap::Behind => part.gap = Gap::Ahead { end: high },
                 Gap::Ahead { end } if part.read < end => {}
                 Gap::Asked { at } if now < at + ASK_AGAIN => {}

@@ -13,6 +13,7 @@ pub(crate) mod received;
 mod recover;
 mod shard;
 mod stream;
+mod voice;
 mod write;
 
 pub(crate) use shard::{Handler, Settings};

@@ -50,8 +50,8 @@ impl<'a> Watch<'a> {
             };
             if done >= count {
                 let events = now.events - before.events;
-                if events != count {
-                    bail!("{count} commands made {events} events: some were refused");
+                if events != done {
+                    bail!("{done} commands made {events} events: some were refused");
                 }
                 #[expect(clippy::cast_precision_loss, reason = "so many there will never be")]
                 return Ok((done - at_first) as f64 / watch.took().as_secs_f64());

@@ -19,11 +19,23 @@ pub(crate) struct Claims {
     changed: BTreeMap<Name, (Option<Uuid>, Option<Holder>)>,
     /// What decisions rested on, whether or not they changed it: held by the one whom the look-up found.
     relied_on: BTreeSet<Name>,
+    /// What was asked about and not looked up; `None` if all of it was.
+    guessed: Option<BTreeSet<Name>>,
 }
 
 impl Claims {
     pub(crate) fn new(base: BTreeMap<Name, Holder>) -> Self {
-        Self { base, changed: BTreeMap::new(), relied_on: BTreeSet::new() }
+        Self { base, ..Self::default() }
+    }
+
+    /// Nothing was looked up: values are taken to be free.
+    pub(crate) fn guessed() -> Self {
+        Self { guessed: Some(BTreeSet::new()), ..Self::default() }
+    }
+
+    /// Whether a decision rests on a guess that the store will not compare: it does so for what changes.
+    pub(crate) fn is_guess(&self) -> bool {
+        self.guessed.iter().flatten().any(|it| !self.changed.contains_key(it))
     }
 
     /// A decision rests on who holds these values: it is written down only if they still do. So a rejection stands
@@ -31,6 +43,9 @@ impl Claims {
     pub(crate) fn rely_on(&mut self, asks: &[Unique]) {
         let held = asks.iter().map(name).filter(|it| self.base.contains_key(it));
         self.relied_on.extend(held);
+        if let Some(guessed) = &mut self.guessed {
+            guessed.extend(asks.iter().map(name));
+        }
     }
 
     pub(crate) fn holder(&self, unique: &Unique) -> Option<Holder> {

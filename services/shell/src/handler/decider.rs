@@ -30,6 +30,11 @@ impl Deciders {
         self.0.iter().position(|it| it.events().knows(record))
     }
 
+    /// The topic of events of this record name, as the schema registry's subjects name it: without the namespace.
+    pub(crate) fn event_topic(&self, record: &str) -> &'static str {
+        self.at(self.for_event(record).unwrap_or_default()).events().topic
+    }
+
     /// The decider that commands of this record name are for.
     pub(crate) fn for_command(&self, record: &str) -> Option<usize> {
         self.0.iter().position(|it| it.commands().knows(record))

@@ -13,13 +13,14 @@ impl<L: Log, S: Store> Handler<L, S> {
     pub(super) async fn make_mistakes(&mut self, decided: &Decided) {
         if defect::is(Defect::PublishedBeforeCommit) {
             for event in &decided.batch.events {
-                if let Ok(record) = self.outgoing(event).await {
-                    self.send(record, &Deliveries::receipt()).await;
+                let voice = self.split().0;
+                if let Ok(record) = voice.outgoing(event) {
+                    voice.send(record, &Deliveries::receipt()).await;
                 }
             }
         }
         if defect::is(Defect::ReplyBeforeCommit) {
-            self.reply(&decided.answers, &Deliveries::receipt()).await;
+            self.split().0.reply(&decided.answers, &Deliveries::receipt()).await;
         }
     }
 }

@@ -5,7 +5,7 @@
 use super::{
     claims::Claims,
     decider::{Deciders, Made, Refused, defect, known},
-    outcome::write_outcome,
+    outcome::{outcome_datum, write_outcome},
     received::{Body, Envelope, Raw, Received, RequestHash, code},
     stream::Stream,
 };
@@ -45,6 +45,8 @@ pub(crate) struct Decided {
     pub(crate) streams: BTreeMap<Uuid, Stream>,
     /// (partition, `pseq`) after which events are missed somewhere.
     pub(crate) republish: Vec<(i32, i64)>,
+    /// Whether it rests on something that was neither looked up nor is compared: to be looked up, and decided again.
+    pub(crate) is_guess: bool,
 }
 
 /// A reply to be sent once the batch is written down.
@@ -54,7 +56,8 @@ pub(crate) struct Answer {
     pub(crate) command_id: Uuid,
     pub(crate) request_hash: RequestHash,
     pub(crate) traceparent: Option<String>,
-    pub(crate) reply: Arc<Reply>,
+    /// The reply's Avro datum.
+    pub(crate) datum: Vec<u8>,
 }
 
 /// What of an event's envelope has no column of its own.
@@ -149,8 +152,8 @@ impl<'a> Operation<'a> {
             let reply = known.reply.as_ref();
             let reply =
                 reply.map(|it| if is_same { Arc::clone(it) } else { Arc::new(reused(id, it)) });
-            if let Some(reply) = reply {
-                self.answer(&received.envelope, id, hash, reply);
+            if let Some(Ok(body)) = reply.map(|it| write_outcome(&it)) {
+                self.answer(&received.envelope, id, hash, outcome_datum(&body));
             }
             return;
         }
@@ -294,21 +297,20 @@ impl<'a> Operation<'a> {
         };
         let is_forgotten =
             verdict == Verdict::Rejected && crate::defect::is(Defect::OutcomeNotStored);
-        if let Ok(body) = write_outcome(&reply)
-            && !is_forgotten
-        {
-            self.decided.batch.outcomes.push(OutcomeRow {
-                command_id,
-                part: received.part,
-                request_hash: request_hash.to_vec(),
-                body,
-                at: received.at,
-            });
+        if let Ok(body) = write_outcome(&reply) {
+            self.answer(envelope, command_id, request_hash, outcome_datum(&body));
+            if !is_forgotten {
+                self.decided.batch.outcomes.push(OutcomeRow {
+                    command_id,
+                    part: received.part,
+                    request_hash: request_hash.to_vec(),
+                    body,
+                    at: received.at,
+                });
+            }
         }
-        let reply = Arc::new(reply);
-        let known = Known { request_hash: request_hash.to_vec(), reply: Some(Arc::clone(&reply)) };
+        let known = Known { request_hash: request_hash.to_vec(), reply: Some(Arc::new(reply)) };
         self.outcomes.insert(command_id, known);
-        self.answer(envelope, command_id, request_hash, reply);
     }
 
     fn answer(
@@ -316,11 +318,12 @@ impl<'a> Operation<'a> {
         envelope: &Envelope,
         command_id: Uuid,
         request_hash: RequestHash,
-        reply: Arc<Reply>,
+        datum: &[u8],
     ) {
         if let Some(to) = envelope.reply_to.clone() {
             let traceparent = envelope.traceparent.clone();
-            let answer = Answer { to, command_id, request_hash, traceparent, reply };
+            let datum = datum.to_vec();
+            let answer = Answer { to, command_id, request_hash, traceparent, datum };
             self.decided.answers.push(answer);
         }
     }
@@ -345,6 +348,7 @@ impl<'a> Operation<'a> {
             })
             .collect();
         self.decided.batch.claims = self.claims.net();
+        self.decided.is_guess = self.claims.is_guess();
         for id in self.changed {
             if let Some(stream) = self.streams.remove(&id) {
                 self.decided.streams.insert(id, stream);

@@ -1,7 +1,10 @@
 //! Which records of a partition are next: what a batch that failed left behind is read again, in order.
-use super::shard::{Handler, Trouble};
+use super::{
+    received::Arrived,
+    shard::{Handler, Trouble},
+};
 use crate::port::{
-    log::{Consumer as _, Log, Record},
+    log::{Consumer as _, Log},
     store::Store,
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -9,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 impl<L: Log, S: Store> Handler<L, S> {
     /// Keeps what is next in order. Records that were passed already are answered again; a jump means that a
     /// batch was dropped, or that the group's offset is ahead of the ledger: back to where we are (W4).
-    pub(super) async fn sort(&mut self, records: Vec<Record>) -> Result<Vec<Record>, Trouble> {
+    pub(super) async fn sort(&mut self, records: Vec<Arrived>) -> Result<Vec<Arrived>, Trouble> {
         let mut fresh = Vec::with_capacity(records.len());
         let mut passed = Vec::new();
         let mut back: BTreeMap<i32, i64> = BTreeMap::new();

@@ -3,6 +3,7 @@ use shared_events::{Decoded, Fingerprint, Message as _, fleet::Reply, known_sche
 
 /// Marks Avro's single-object encoding: two bytes, the schema's fingerprint, the datum.
 const MARK: [u8; 2] = [0xc3, 0x01];
+const HEAD_BYTES: usize = 10;
 
 /// A stored outcome that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,13 +22,19 @@ pub fn write_outcome(reply: &Reply) -> Result<Vec<u8>, OutcomeError> {
     Ok(bytes)
 }
 
+/// The reply's datum in the bytes of an outcome: what the reply on the topic carries.
+pub(crate) fn outcome_datum(body: &[u8]) -> &[u8] {
+    body.get(HEAD_BYTES..).unwrap_or_default()
+}
+
 /// The outcome in these bytes, whichever version of the fleet wrote them.
 ///
 /// # Errors
 /// If they are not an outcome, or one from the future.
 pub fn read_outcome(bytes: &[u8]) -> Result<Reply, OutcomeError> {
     let wrong = |what: String| OutcomeError(what);
-    let (head, datum) = bytes.split_at_checked(10).ok_or_else(|| wrong("too short".into()))?;
+    let (head, datum) =
+        bytes.split_at_checked(HEAD_BYTES).ok_or_else(|| wrong("too short".into()))?;
     let (mark, fingerprint) = head.split_at(2);
     let fingerprint: [u8; 8] = fingerprint.try_into().map_err(|_| wrong("too short".into()))?;
     if mark != MARK {

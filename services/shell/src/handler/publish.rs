@@ -1,21 +1,13 @@
 //! From the ledger to the log: a cursor over the events of each partition (protocol.md W7).
-use super::{
-    operate::{Answer, Meta},
-    shard::{Handler, Part, Trouble},
-};
+use super::shard::{Handler, Part, Trouble};
 use crate::{
     defect::{self, Defect},
     port::{
-        log::{Consumer as _, Deliveries, Log, Outgoing, Producer as _, Receipt, SendError},
+        log::{Consumer as _, Log, Receipt},
         store::{EventRow, Ledger as _, Store},
     },
 };
-use shared_events::{
-    Fingerprint, Message as _, frame,
-    headers::{EventHeaders, ReplyHeaders},
-    known_schema,
-};
-use std::{sync::Arc, time::Duration};
+use shared_events::{Fingerprint, headers::EventHeaders, known_schema};
 
 /// Events handed to the producer.
 pub(crate) struct Sent {
@@ -41,6 +33,9 @@ impl<L: Log, S: Store> Handler<L, S> {
             .iter()
             .filter(|(_, it)| it.cursor < it.row.pseq && it.sent.len() < 4)
             .filter(|(_, it)| it.publish_after <= now)
+            .filter(|(part, it)| {
+                !self.untold.as_ref().is_some_and(|untold| untold.follows(**part, it.cursor))
+            })
             .map(|(part, it)| (*part, it.cursor))
             .collect();
         for (part, cursor) in behind {
@@ -54,77 +49,30 @@ impl<L: Log, S: Store> Handler<L, S> {
                 self.stuck(part, &why);
                 continue;
             }
-            self.publish(part, &events).await?;
-        }
-        Ok(())
-    }
-
-    /// Hands events over that follow directly on what was handed over before.
-    pub(crate) async fn publish(&mut self, part: i32, events: &[EventRow]) -> Result<(), Trouble> {
-        let receipt = Deliveries::receipt();
-        let mut last = None;
-        for event in events {
-            match self.outgoing(event).await {
-                Ok(record) => self.send(record, &receipt).await,
-                Err(why) => {
-                    // The cursor stays before this event; the backlog tries again.
+            let mut known = 0;
+            for event in &events {
+                if let Err(why) = self.register(event).await {
                     tracing::warn!(context = self.settings.context, part, pseq = event.pseq, %why, "cannot publish yet");
                     let again = self.clock.elapsed() + PUBLISH_PAUSE;
-                    if let Some(it) = self.parts.get_mut(&part) {
-                        it.publish_after = again;
-                    }
+                    self.parts.entry(part).and_modify(|it| it.publish_after = again);
                     break;
                 }
+                known += 1;
             }
-            last = Some(event.pseq);
-        }
-        if let (Some(pseq), Some(it)) = (last, self.parts.get_mut(&part)) {
-            it.cursor = pseq;
-            it.sent.push_back(Sent { pseq, receipt });
+            self.split().0.publish(part, &events[..known]).await;
         }
         Ok(())
     }
 
-    pub(super) async fn outgoing(&mut self, event: &EventRow) -> Result<Outgoing, String> {
-        let topic = self.logical_topic(&event.record);
-        let id = if let Some(id) = self.codec.known_id(topic, event.schema) {
-            id
-        } else {
+    /// Asks the registry about a schema that events are to be published with, if it was not asked before.
+    async fn register(&mut self, event: &EventRow) -> Result<(), String> {
+        let topic = self.deciders.event_topic(&event.record);
+        if self.codec.known_id(topic, event.schema).is_none() {
             let json = self.schema_json(event.schema).await?;
             let id = self.codec.id(topic, &event.record, event.schema, &json).await;
-            id.map_err(|error| error.to_string())?
-        };
-        let incarnation = self.parts.get(&event.part).map_or(0, |it| it.row.incarnation);
-        let meta: Meta = serde_json::from_str(&event.meta)
-            .map_err(|error| format!("the meta of event {} is damaged: {error}", event.pseq))?;
-        let headers = EventHeaders {
-            id: meta.id,
-            record: event.record.clone(),
-            source: format!("flotilla/{}", self.settings.context),
-            time: event.at,
-            fingerprint: event.schema,
-            correlation: meta.correlation,
-            causation: meta.causation,
-            traceparent: meta.traceparent,
-            actor: meta.actor,
-            stream: event.stream,
-            pseq: event.pseq,
-            version: event.version,
-            incarnation,
-        };
-        Ok(Outgoing {
-            topic: Arc::clone(&self.settings.event_topic),
-            part: event.part,
-            key: event.stream.to_string().into_bytes(),
-            headers: headers.write(),
-            payload: frame::frame(id, &event.data),
-        })
-    }
-
-    /// The topic as the schema registry's subjects name it: without the namespace.
-    fn logical_topic(&self, record: &str) -> &'static str {
-        let decider = self.deciders.for_event(record).unwrap_or_default();
-        self.deciders.at(decider).events().topic
+            id.map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     async fn schema_json(&mut self, fingerprint: Fingerprint) -> Result<String, String> {
@@ -135,52 +83,6 @@ impl<L: Log, S: Store> Handler<L, S> {
                 Ok(None) => Err(format!("the schema {fingerprint} is nowhere")),
                 Err(error) => Err(error.to_string()),
             },
-        }
-    }
-
-    /// Sends replies: accelerators, never the truth (R1), so that one that cannot be sent is only missed.
-    pub(crate) async fn reply(&self, answers: &[Answer], receipt: &Receipt) {
-        for it in answers {
-            let record = it.reply.record();
-            let id = self.codec.id("replies", record.name(), record.fingerprint(), record.json());
-            let Ok(id) = id.await else { continue };
-            let mut datum = Vec::with_capacity(96);
-            if it.reply.encode(&mut datum).is_err() {
-                continue;
-            }
-            let headers = ReplyHeaders {
-                command_id: it.command_id,
-                request_hash: it.request_hash,
-                instance: it.to.instance.clone(),
-                fingerprint: record.fingerprint(),
-                traceparent: it.traceparent.clone(),
-            };
-            let record = Outgoing {
-                topic: Arc::clone(&self.settings.reply_topic),
-                part: it.to.partition,
-                key: it.command_id.to_string().into_bytes(),
-                headers: headers.write(),
-                payload: frame::frame(id, &datum),
-            };
-            self.send(record, receipt).await;
-        }
-    }
-
-    pub(super) async fn send(&self, mut record: Outgoing, receipt: &Receipt) {
-        receipt.sent();
-        loop {
-            match self.producer.send(record, receipt) {
-                Ok(()) => return,
-                Err(SendError::Full(back)) => {
-                    record = *back;
-                    self.clock.sleep(Duration::from_millis(1)).await;
-                }
-                Err(SendError::Refused(why)) => {
-                    tracing::warn!(context = self.settings.context, %why, "a record was not taken");
-                    receipt.done(None);
-                    return;
-                }
-            }
         }
     }
 
@@ -202,8 +104,11 @@ impl<L: Log, S: Store> Handler<L, S> {
                     lost.push((*part, first));
                     break;
                 }
-                it.row.published = it.row.published.max(front.pseq);
-                it.row.published_offset = it.row.published_offset.max(front.receipt.offset_max());
+                // Of events that are published once more the ledger need not know.
+                if front.pseq > it.row.published {
+                    it.row.published = front.pseq;
+                    it.row.published_offset = front.receipt.offset_max();
+                }
                 it.sent.pop_front();
                 self.unsaved = true;
             }
@@ -262,6 +167,28 @@ impl<L: Log, S: Store> Handler<L, S> {
         true
     }
 
+    /// Whether the last event that the log took still stands where it took it: a log that lost its end may have grown
+    /// beyond that place again, and nobody misses events after which nothing comes (W8). Asked once for each place.
+    pub(crate) async fn check_last_event(&mut self, part: i32) {
+        let (topic, Some(it)) = (&self.settings.event_topic, self.parts.get_mut(&part)) else {
+            return;
+        };
+        let (pseq, offset) = (it.row.published, it.row.published_offset);
+        let Ok((low, high)) = self.consumer.ends(topic, part).await else { return };
+        if pseq == 0 || offset < low || it.seen == Some((offset, high)) {
+            return;
+        }
+        let Ok(record) = self.consumer.record_at(topic, part, offset).await else { return };
+        let headers = record.map(|it| EventHeaders::read(&it.headers));
+        if headers.is_some_and(|it| it.is_ok_and(|it| it.pseq == pseq))
+            || defect::is(Defect::LostEventsNotNoticed)
+        {
+            it.seen = Some((offset, high));
+        } else {
+            self.publish_all_again(part, high).await;
+        }
+    }
+
     /// The event topic has lost its end, which is now at `end`: all of the partition again (W8). The ledger is told
     /// first, so that an owner to come does not take for published what this one did not come to.
     async fn publish_all_again(&mut self, part: i32, end: i64) {
@@ -301,4 +228,4 @@ impl<L: Log, S: Store> Handler<L, S> {
 
 const BACKLOG_CHUNK: i64 = 1000;
 /// Until publishing is tried again where it did not succeed.
-const PUBLISH_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+pub(super) const PUBLISH_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);

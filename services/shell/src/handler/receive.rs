@@ -1,7 +1,7 @@
 //! From a record on the command topic to something that can be decided, or refused.
 use super::{
     decider::Deciders,
-    received::{Body, Envelope, Raw, Received, RequestHash, code, request_hash},
+    received::{Arrived, Body, Envelope, Raw, Received, RequestHash, code, request_hash},
 };
 use crate::{
     codec::{Codec, OpenError},
@@ -14,7 +14,10 @@ use shared_events::{
     fleet::RepublishEvents,
     headers::{CommandHeaders, RawHeaders},
 };
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 use uuid::Uuid;
 
 /// Commands older than this are refused: their outcome, kept 7 days, may soon be forgotten (protocol.md W5).
@@ -35,6 +38,24 @@ pub(crate) struct Receiver<'a> {
 }
 
 impl Receiver<'_> {
+    /// Understands records, in order. After one of which nothing can be said yet, nothing is said of its partition.
+    pub(crate) async fn receive_all(&self, records: Vec<Record>) -> Vec<Arrived> {
+        let mut all = Vec::with_capacity(records.len());
+        let mut held: BTreeMap<i32, String> = BTreeMap::new();
+        for record in records {
+            let (part, offset, at) = (record.part, record.offset, record.at);
+            let received = match held.get(&part) {
+                Some(why) => Err(why.clone()),
+                None => self.receive(record).await,
+            };
+            if let Err(why) = &received {
+                held.entry(part).or_insert_with(|| why.clone());
+            }
+            all.push(Arrived { part, offset, at, received });
+        }
+        all
+    }
+
     /// Understands a record as far as it can be.
     ///
     /// # Errors

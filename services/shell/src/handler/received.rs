@@ -6,7 +6,16 @@ use sha2::{Digest, Sha256};
 use shared_events::headers::ReplyTo;
 use uuid::Uuid;
 
-/// One record of the command topic.
+/// One record of the command topic as it was handed out.
+pub(crate) struct Arrived {
+    pub(crate) part: i32,
+    pub(crate) offset: i64,
+    pub(crate) at: DateTime<Utc>,
+    /// Why it cannot be said yet what it is: waiting may help.
+    pub(crate) received: Result<Received, String>,
+}
+
+/// One record of the command topic, understood.
 pub(crate) struct Received {
     pub(crate) part: i32,
     pub(crate) offset: i64,

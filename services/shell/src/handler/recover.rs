@@ -1,15 +1,14 @@
 //! When the world does not do its part: keep nothing half done, wait, begin again from the ledger.
 use super::{
     operate::Answer,
-    outcome::read_outcome,
-    receive::Receiver,
-    received::{Body, Raw, Received},
+    outcome::{outcome_datum, read_outcome, write_outcome},
+    received::{Arrived, Body, Raw, Received},
     shard::{Handler, Trouble},
 };
 use crate::{
     defect::{self, Defect},
     port::{
-        log::{Consumer as _, Deliveries, Log, Record},
+        log::{Consumer as _, Deliveries, Log},
         store::{Ledger as _, LookUp, Store},
     },
 };
@@ -61,6 +60,8 @@ impl<L: Log, S: Store> Handler<L, S> {
         let began = self.clock.elapsed();
         let mut joined = true;
         let mut why = trouble.to_string();
+        self.tell().await;
+        self.ahead.clear();
         loop {
             self.report.trouble(Some(why.clone()));
             for part in self.parts.keys().copied().collect::<Vec<_>>() {
@@ -115,25 +116,18 @@ impl<L: Log, S: Store> Handler<L, S> {
 
     /// Commands that were passed before and come again: perhaps nobody was told. Those that have neither an
     /// outcome nor a dead letter prove that the log was recreated: back to them (W5). Returns those partitions.
-    pub(crate) async fn answer_again(&mut self, records: Vec<Record>) -> Result<Vec<i32>, Trouble> {
+    pub(crate) async fn answer_again(
+        &mut self,
+        records: Vec<Arrived>,
+    ) -> Result<Vec<i32>, Trouble> {
         let now = self.clock.now();
         let mut passed: Vec<Received> = Vec::with_capacity(records.len());
         let mut unclear: BTreeMap<i32, (i64, String)> = BTreeMap::new();
-        for record in records {
-            if now - record.at >= WINDOW {
+        for Arrived { part, offset, at, received } in records {
+            if now - at >= WINDOW || unclear.contains_key(&part) {
                 continue;
             }
-            let receiver = Receiver {
-                codec: &self.codec,
-                deciders: &self.deciders,
-                partitions: self.settings.partitions,
-                now,
-            };
-            let (part, offset) = (record.part, record.offset);
-            if unclear.contains_key(&part) {
-                continue;
-            }
-            match receiver.receive(record).await {
+            match received {
                 Ok(it) => passed.push(it),
                 // With the registry away nothing can be said of it yet: to be read again.
                 Err(why) => drop(unclear.insert(part, (offset, why))),
@@ -151,14 +145,16 @@ impl<L: Log, S: Store> Handler<L, S> {
             let is_control = matches!(it.body, Body::Republish { .. });
             match (outcome, &it.envelope.reply_to) {
                 (Some(row), Some(to)) => {
-                    let Ok(reply) = read_outcome(&row.body) else { continue };
+                    // It may have been written with an older schema than replies are sent with.
+                    let body = read_outcome(&row.body).and_then(|it| write_outcome(&it));
+                    let Ok(body) = body else { continue };
                     let Ok(request_hash) = row.request_hash.as_slice().try_into() else { continue };
                     answers.push(Answer {
                         to: to.clone(),
                         command_id: row.command_id,
                         request_hash,
                         traceparent: it.envelope.traceparent.clone(),
-                        reply: reply.into(),
+                        datum: outcome_datum(&body).to_vec(),
                     });
                 }
                 (Some(_), None) => {}
@@ -169,7 +165,7 @@ impl<L: Log, S: Store> Handler<L, S> {
                 }
             }
         }
-        self.reply(&answers, &Deliveries::receipt()).await;
+        self.split().0.reply(&answers, &Deliveries::receipt()).await;
         for (part, offset) in &recreated {
             self.go_back_to_recreated(*part, *offset).await?;
             unclear.remove(part);
@@ -205,6 +201,7 @@ impl<L: Log, S: Store> Handler<L, S> {
 
     /// A planned stop: the batch in hand is done; deliver, take note, leave the group.
     pub(crate) async fn stop(mut self) {
+        self.tell().await;
         let end = self.clock.elapsed() + STOP_DEADLINE;
         let waits = |it: &Self| {
             it.parts.values().any(|part| !part.sent.is_empty() || !part.marks.is_empty())

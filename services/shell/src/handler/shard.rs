@@ -2,9 +2,9 @@
 use super::{
     decider::Deciders,
     publish::{Mark, Sent},
-    receive::Receiver,
-    received::Received,
+    received::{Arrived, Received},
     stream::Cache,
+    voice::Untold,
 };
 use crate::{
     clock::Clock,
@@ -12,7 +12,7 @@ use crate::{
     defect::{self, Defect},
     port::{
         World,
-        log::{Consumer as _, Log, LogError, Move, Record},
+        log::{Consumer as _, Log, LogError, Move},
         store::{Ledger as _, LedgerRow, Store, StoreError},
     },
     status::{PartStatus, Reporter},
@@ -66,6 +66,12 @@ pub(crate) struct Handler<L: Log, S: Store> {
     pub(crate) retry: BTreeMap<i32, Duration>,
     /// Ids are looked up first in so many batches to come (W5a).
     pub(crate) suspicious: u32,
+    /// So are the holders of unique values.
+    pub(crate) contested: u32,
+    /// Read while the batch before was written.
+    pub(crate) ahead: Vec<Arrived>,
+    /// In the ledger, and told while the next batch is looked up or written.
+    pub(crate) untold: Option<Untold>,
     /// Fresh offsets for the group.
     pub(crate) hints: BTreeMap<i32, i64>,
     /// Whether `published` moved since it was last written down.
@@ -88,6 +94,8 @@ pub(crate) struct Part {
     pub(super) sought: Option<i64>,
     /// How far events were handed to the producer.
     pub(crate) cursor: i64,
+    /// Where the last published event was seen, and where the log ended then.
+    pub(super) seen: Option<(i64, i64)>,
     /// Nothing is published before: something is in the way.
     pub(crate) publish_after: Duration,
     /// Events handed over, oldest first.
@@ -125,6 +133,9 @@ impl<L: Log, S: Store> Handler<L, S> {
             parts: BTreeMap::new(),
             retry: BTreeMap::new(),
             suspicious: 0,
+            contested: 0,
+            ahead: Vec::new(),
+            untold: None,
             hints: BTreeMap::new(),
             unsaved: false,
             attempts: 0,
@@ -155,19 +166,25 @@ impl<L: Log, S: Store> Handler<L, S> {
     }
 
     async fn turn(&mut self, shutdown: &CancellationToken) -> Result<(), Trouble> {
-        let wait = if self.is_busy() { BUSY_WAIT } else { IDLE_WAIT };
-        let records = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return Ok(()),
-            records = self.consumer.poll(self.settings.batch_max, wait) => records?,
-        };
-        let is_idle = records.is_empty();
+        let mut arrived = std::mem::take(&mut self.ahead);
+        if arrived.is_empty() {
+            let wait = if self.is_busy() { BUSY_WAIT } else { IDLE_WAIT };
+            let records = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                records = self.consumer.poll(self.settings.batch_max, wait) => records?,
+            };
+            arrived = self.split().0.receiver().receive_all(records).await;
+        }
+        let is_idle = arrived.is_empty();
         let sought = self.follow().await?;
         // What was in hand before the seek is handed out again after it, in order.
-        let records: Vec<Record> =
-            records.into_iter().filter(|it| !sought.contains(&it.part)).collect();
-        if !records.is_empty() {
-            self.process(records).await?;
+        arrived.retain(|it| !sought.contains(&it.part));
+        if !arrived.is_empty() {
+            self.process(arrived).await?;
+        }
+        if self.ahead.is_empty() {
+            self.tell().await;
         }
         self.publish_backlog().await?;
         self.settle().await?;
@@ -185,7 +202,12 @@ impl<L: Log, S: Store> Handler<L, S> {
     /// Does what the group decided since the last batch. Returns the partitions that are read again from where
     /// the ledger stands.
     async fn follow(&mut self) -> Result<Vec<i32>, Trouble> {
-        for it in self.consumer.moves() {
+        let moves = self.consumer.moves();
+        if !moves.is_empty() {
+            // While the partitions are those that it is about.
+            self.tell().await;
+        }
+        for it in moves {
             self.has_joined = true;
             match it {
                 Move::Assigned(parts) => {
@@ -273,6 +295,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             } else {
                 row.published
             },
+            seen: None,
             publish_after: Duration::ZERO,
             sent: VecDeque::new(),
             marks: VecDeque::new(),
@@ -311,25 +334,15 @@ impl<L: Log, S: Store> Handler<L, S> {
         self.report.part(&self.settings.command_topic, row.part, status);
     }
 
-    /// Understands and decides what came in.
-    async fn process(&mut self, records: Vec<Record>) -> Result<(), Trouble> {
-        let records = self.sort(records).await?;
-        let mut work: Vec<Received> = Vec::with_capacity(records.len());
+    /// Decides what came in.
+    async fn process(&mut self, arrived: Vec<Arrived>) -> Result<(), Trouble> {
+        let arrived = self.sort(arrived).await?;
+        let mut work: Vec<Received> = Vec::with_capacity(arrived.len());
         let mut held: BTreeMap<i32, String> = BTreeMap::new();
-        for record in records {
-            if held.contains_key(&record.part) {
-                continue;
-            }
-            let receiver = Receiver {
-                codec: &self.codec,
-                deciders: &self.deciders,
-                partitions: self.settings.partitions,
-                now: self.clock.now(),
-            };
-            let part = record.part;
-            match receiver.receive(record).await {
+        for Arrived { part, received, .. } in arrived {
+            match received {
                 Ok(it) => work.push(it),
-                Err(why) => drop(held.insert(part, why)),
+                Err(why) => drop(held.entry(part).or_insert(why)),
             }
         }
         for (part, why) in held {
@@ -373,6 +386,9 @@ impl<L: Log, S: Store> Handler<L, S> {
                 if is_idle && high > next && it.expect.is_none_or(|at| at <= next) {
                     // The group's offset is ahead of the ledger: nothing would ever come.
                     self.go_back(part, next).await?;
+                }
+                if is_idle {
+                    self.check_last_event(part).await;
                 }
             }
         }

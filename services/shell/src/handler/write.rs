@@ -7,19 +7,22 @@ use super::{
     received::{Body, Received, code, request_hash},
     shard::{Handler, RETRY_PAUSE, Trouble},
     stream::Stream,
+    voice::Untold,
 };
 use crate::port::{
-    log::{Deliveries, Log},
+    log::{Consumer as _, Deliveries, Log},
     store::{
-        EventRow, Found, History, Ledger as _, LedgerRow, LookUp, OutcomeRow, SnapshotRow, Store,
-        StoreError, WriteError,
+        Batch, EventRow, Found, History, Ledger as _, LedgerRow, LookUp, OutcomeRow, SnapshotRow,
+        Store, StoreError, WriteError,
     },
 };
+use futures::future::join;
 use shared_events::{WriterSchema, fleet::Reply, known_schema};
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 use uuid::Uuid;
 
@@ -80,6 +83,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             self.suspicious -= 1;
             outcomes = self.outcomes(&work).await?;
         }
+        self.contested = self.contested.saturating_sub(1);
         for attempt in 1.. {
             work.retain(|it| self.parts.contains_key(&it.part));
             if work.is_empty() {
@@ -87,10 +91,14 @@ impl<L: Log, S: Store> Handler<L, S> {
             }
             let (streams, claims) = self.look_up(&work).await?;
             let decided = self.operate(&work, streams, claims, &outcomes);
+            if decided.is_guess && attempt < ATTEMPTS_MAX {
+                self.contested = SUSPICIOUS_BATCHES;
+                continue;
+            }
             self.make_mistakes(&decided).await;
-            match self.ledger.write(&decided.batch).await {
+            match self.write(&decided.batch).await {
                 Ok(()) => {
-                    self.written(decided).await?;
+                    self.written(decided).await;
                     return Ok(Written::Done);
                 }
                 Err(WriteError::Fenced) if attempt < ATTEMPTS_MAX => self.drop_fenced().await?,
@@ -101,7 +109,10 @@ impl<L: Log, S: Store> Handler<L, S> {
                     self.suspicious = SUSPICIOUS_BATCHES;
                     outcomes = self.outcomes(&work).await?;
                 }
-                Err(WriteError::ClaimTaken | WriteError::Again(_)) if attempt < ATTEMPTS_MAX => {}
+                Err(WriteError::ClaimTaken) if attempt < ATTEMPTS_MAX => {
+                    self.contested = SUSPICIOUS_BATCHES;
+                }
+                Err(WriteError::Again(_)) if attempt < ATTEMPTS_MAX => {}
                 Err(WriteError::ClaimTaken) => return Ok(Written::Apart(work, NOT_HELD)),
                 Err(WriteError::Again(why)) => return Err(StoreError::Away(why).into()),
                 Err(WriteError::Data(why)) => {
@@ -148,12 +159,35 @@ impl<L: Log, S: Store> Handler<L, S> {
         })
     }
 
-    /// The streams and the claims that the commands depend on.
+    /// Writes the batch down. Meanwhile the world is told of the one before, and the next is read.
+    async fn write(&mut self, batch: &Batch) -> Result<(), WriteError> {
+        let (untold, read_ahead) = (self.untold.take(), self.ahead.is_empty());
+        let batch_max = self.settings.batch_max;
+        let (mut voice, ledger, consumer) = self.split();
+        let meanwhile = async {
+            voice.tell(untold).await;
+            if !read_ahead {
+                return None;
+            }
+            // Whatever is wrong with it, the next turn's own poll finds it out.
+            let records = consumer.poll(batch_max, Duration::ZERO).await.unwrap_or_default();
+            Some(voice.receiver().receive_all(records).await)
+        };
+        let (written, ahead) = join(ledger.write(batch), meanwhile).await;
+        if let Some(ahead) = ahead {
+            self.ahead = ahead;
+        }
+        written
+    }
+
+    /// The streams and the claims that the commands depend on. Unique values are taken to be free, unless they are
+    /// contested: whether they are is compared when the batch is written down (W3).
     async fn look_up(
         &mut self,
         work: &[Received],
     ) -> Result<(BTreeMap<Uuid, Stream>, Claims), Trouble> {
         let mut ask = LookUp::default();
+        let look_up_claims = self.contested > 0;
         let mut streams = BTreeMap::new();
         for it in work {
             let Body::Command { decider, stream, asks, .. } = &it.body else { continue };
@@ -161,14 +195,20 @@ impl<L: Log, S: Store> Handler<L, S> {
                 Some(cached) => drop(streams.insert(*stream, cached.clone())),
                 None => drop(ask.streams.insert(*stream, self.deciders.at(*decider).fold())),
             }
-            ask.claims.extend(asks.iter().map(|it| (it.kind.to_owned(), it.value.clone())));
+            if look_up_claims {
+                ask.claims.extend(asks.iter().map(|it| (it.kind.to_owned(), it.value.clone())));
+            }
         }
+        let claims_of = |found| if look_up_claims { Claims::new(found) } else { Claims::guessed() };
         if ask.streams.is_empty() && ask.claims.is_empty() {
-            return Ok((streams, Claims::default()));
+            return Ok((streams, claims_of(BTreeMap::new())));
         }
         ask.claims.sort_unstable();
         ask.claims.dedup();
-        let Found { streams: found, claims, .. } = self.ledger.look_up(&ask).await?;
+        let untold = self.untold.take();
+        let (mut voice, ledger, _) = self.split();
+        let (found, ()) = join(ledger.look_up(&ask), voice.tell(untold)).await;
+        let Found { streams: found, claims, .. } = found?;
         for (id, history) in found {
             let mut stream = self.replay(history).await?;
             if stream.is_none() {
@@ -180,7 +220,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             let Some(stream) = stream else { continue };
             streams.insert(id, stream);
         }
-        Ok((streams, Claims::new(claims)))
+        Ok((streams, claims_of(claims)))
     }
 
     /// The stream that its history makes; `None` if its snapshot cannot be read.
@@ -264,37 +304,37 @@ impl<L: Log, S: Store> Handler<L, S> {
         Ok(found.outcomes.into_values().map(readable).collect())
     }
 
-    /// The batch is in the ledger: now, and not before, the world may know.
-    async fn written(&mut self, decided: Decided) -> Result<(), Trouble> {
-        let Decided { batch, answers, mut streams, republish } = decided;
+    /// The batch is in the ledger: now, and not before, the world may know. It is told at once, or while the store
+    /// works on the next batch, if that has come already.
+    async fn written(&mut self, decided: Decided) {
+        let Decided { batch, answers, mut streams, republish, .. } = decided;
+        // Nothing is overtaken.
+        self.tell().await;
         let replies = Deliveries::receipt();
-        let mut begins = BTreeMap::new();
+        let mut events: BTreeMap<i32, (i64, Vec<EventRow>)> = BTreeMap::new();
+        let mut marks = Vec::with_capacity(batch.moves.len());
         for it in &batch.moves {
             let Some(part) = self.parts.get_mut(&it.part) else { continue };
-            begins.insert(it.part, part.row.pseq);
+            events.insert(it.part, (part.row.pseq, Vec::new()));
             part.row.next_offset = it.to_offset;
             part.row.pseq = it.pseq;
             let replies = Arc::clone(&replies);
-            part.marks.push_back(Mark { next_offset: it.to_offset, pseq: it.pseq, replies });
+            let mark = Mark { next_offset: it.to_offset, pseq: it.pseq, replies };
+            marks.push((it.part, mark));
         }
         self.keep_snapshots(&mut streams).await;
         self.cache.extend(streams);
-        self.reply(&answers, &replies).await;
         for (part, from_pseq) in republish {
             self.publish_again(part, from_pseq);
         }
         let event_count = batch.events.len();
-        let mut events: BTreeMap<i32, Vec<EventRow>> = BTreeMap::new();
         for it in batch.events {
-            events.entry(it.part).or_default().push(it);
-        }
-        for (part, events) in events {
-            // Directly, if the cursor stands right before them; else they are part of the backlog (W7).
-            let stands_at = self.parts.get(&part).map(|it| it.cursor);
-            if stands_at.is_some() && stands_at == begins.get(&part).copied() {
-                self.publish(part, &events).await?;
+            if let Some((_, events)) = events.get_mut(&it.part) {
+                events.push(it);
             }
         }
+        events.retain(|_, (_, events)| !events.is_empty());
+        self.untold = Some(Untold { answers, replies, events, marks });
         metrics::counter!("flotilla_commands_total", "context" => self.settings.context)
             .increment(batch.outcomes.len() as u64);
         metrics::counter!("flotilla_events_total", "context" => self.settings.context)
@@ -311,7 +351,6 @@ impl<L: Log, S: Store> Handler<L, S> {
                 "a record became a dead letter"
             );
         }
-        Ok(())
     }
 
     async fn keep_snapshots(&mut self, streams: &mut BTreeMap<Uuid, Stream>) {

@@ -105,11 +105,16 @@ impl Consumer for KafkaConsumer {
     async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Record>, LogError> {
         let mut found = Vec::new();
         let mut stream = self.consumer.stream();
-        let mut next = tokio::select! {
-            biased;
-            next = stream.next() => next,
-            () = self.moves.noted.notified() => None,
-            _ = tokio::time::timeout(wait, std::future::pending::<()>()) => None,
+        let mut next = if wait.is_zero() {
+            // A timer would take a millisecond.
+            stream.next().now_or_never().flatten()
+        } else {
+            tokio::select! {
+                biased;
+                next = stream.next() => next,
+                () = self.moves.noted.notified() => None,
+                _ = tokio::time::timeout(wait, std::future::pending::<()>()) => None,
+            }
         };
         let mut bytes = 0;
         while let Some(message) = next {
@@ -183,6 +188,25 @@ impl Consumer for KafkaConsumer {
         self.asker
             .fetch_watermarks(topic, part, ENDS_TIMEOUT)
             .map_err(|error| LogError(format!("cannot find the end of {topic}/{part}: {error}")))
+    }
+
+    async fn record_at(
+        &mut self,
+        topic: &str,
+        part: i32,
+        offset: i64,
+    ) -> Result<Option<Record>, LogError> {
+        let mut place = TopicPartitionList::new();
+        place.add_partition_offset(topic, part, Offset::Offset(offset))?;
+        self.asker.assign(&place)?;
+        let found = self.asker.poll(ENDS_TIMEOUT);
+        let found = found.map(|it| it.map(|it| record(&it, Arc::from(topic))));
+        self.asker.unassign()?;
+        match found {
+            Some(record) => Ok(Some(record?)),
+            None if offset >= self.ends(topic, part).await?.1 => Ok(None),
+            None => Err(LogError(format!("no record of {topic}/{part} came in time"))),
+        }
     }
 
     fn unsubscribe(&mut self) {

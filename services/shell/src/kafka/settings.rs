@@ -47,6 +47,14 @@ impl Kafka {
         it
     }
 
+    /// Asks about single places.
+    fn asker(&self) -> ClientConfig {
+        let mut it = self.reader();
+        // Required by the client, never joined.
+        it.set("group.id", "flotilla-asker").set("auto.offset.reset", "latest");
+        it
+    }
+
     fn member(&self, group: &str) -> ClientConfig {
         let mut it = self.reader();
         it.set("group.id", group).set("auto.offset.reset", "earliest");
@@ -90,7 +98,7 @@ impl Log for Kafka {
     type Producer = KafkaProducer;
 
     fn consumer(&self, group: &str, topics: &[String]) -> Result<KafkaConsumer, LogError> {
-        KafkaConsumer::new(&self.member(group), &self.base(), topics)
+        KafkaConsumer::new(&self.member(group), &self.asker(), topics)
     }
 
     /// For events and replies: tries for ever.

@@ -100,6 +100,17 @@ impl Consumer for MemoryConsumer {
         self.ask("ends", || (0, self.log.end(topic, part))).await
     }
 
+    async fn record_at(
+        &mut self,
+        topic: &str,
+        part: i32,
+        offset: i64,
+    ) -> Result<Option<Record>, LogError> {
+        let place = (Arc::from(topic), part);
+        let index = usize::try_from(offset).unwrap_or_default();
+        self.ask("record at", || self.log.record(&place, index)).await
+    }
+
     fn unsubscribe(&mut self) {
         self.log.leave(&self.group, self.id);
     }

@@ -95,6 +95,15 @@ pub trait Consumer {
     /// The first offset that still exists, and the one that the next record will get.
     async fn ends(&mut self, topic: &str, part: i32) -> Result<(i64, i64), LogError>;
 
+    /// The record at `offset`, or the first after it; `None` if nothing is there. It does not matter what this
+    /// consumer reads otherwise.
+    async fn record_at(
+        &mut self,
+        topic: &str,
+        part: i32,
+        offset: i64,
+    ) -> Result<Option<Record>, LogError>;
+
     /// Leaves the group for now: its partitions go to others.
     fn unsubscribe(&mut self);
 

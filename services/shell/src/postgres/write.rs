@@ -27,12 +27,12 @@ change as materialized (
 ),
 given as (
     delete from write.claim k using change c
-    where c.stream is null and (k.kind, k.value, k.stream) = (c.kind, c.value, c.expected)
+    where c.stream is null and c.expected is not null and (k.kind, k.value, k.stream) = (c.kind, c.value, c.expected)
     returning 1
 ),
 passed as (
     update write.claim k set stream = c.stream, part = c.part, pseq = c.pseq from change c
-    where c.stream is not null and (k.kind, k.value, k.stream) = (c.kind, c.value, c.expected)
+    where c.stream is not null and c.expected is not null and (k.kind, k.value, k.stream) = (c.kind, c.value, c.expected)
     returning 1
 ),
 taken as (

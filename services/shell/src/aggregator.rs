@@ -7,5 +7,6 @@ mod fold;
 mod missing;
 mod shard;
 mod show;
+mod understand;
 
 pub(crate) use shard::{Aggregator, Settings};

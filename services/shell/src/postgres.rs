@@ -2,6 +2,7 @@
 mod connection;
 mod ledger;
 mod migrate;
+mod news;
 mod reads;
 mod table;
 mod troubles;

@@ -5,7 +5,7 @@ use shell::defect::Defect;
 use std::{collections::BTreeSet, time::Duration};
 
 /// Seeds that once found a mistake. What a seed means changes with the code; those that are as good as any stay.
-const FOUND: [u64; 8] = [20, 28, 59, 105, 228, 346, 1, 403_473];
+const FOUND: [u64; 9] = [20, 28, 59, 105, 228, 346, 1, 403_473, 501_369];
 
 fn without_anomaly(plan: &Plan) {
     let outcome = run_caught(plan, &Timeline::default());

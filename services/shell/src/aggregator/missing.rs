@@ -41,6 +41,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                     );
                     self.consumer.seek(&topic, place.1, part.row.next_offset).await?;
                     part.went_back(Gap::Behind);
+                    self.ahead.retain(|it| it.place != place);
                 }
                 // Nothing stands there any more where something did: then it is not behind either.
                 Gap::Behind if part.skipped.is_none() && part.read < high => {}

@@ -2,6 +2,7 @@
 use super::{
     arrange::{Gap, Part},
     fold::Source,
+    understand::{Arrived, Reader},
 };
 use crate::{
     clock::Clock,
@@ -9,7 +10,7 @@ use crate::{
     defect::{self, Defect},
     port::{
         World,
-        log::{Consumer as _, Log, LogError, Move, Record},
+        log::{Consumer as _, Log, LogError, Move},
         store::{CheckpointMove, Generation, Store, StoreError, ViewBatch, Views as _},
     },
     status::{PartStatus, Reporter},
@@ -42,11 +43,13 @@ pub(super) type Place = (String, i32);
 
 /// One loop: a member of the group that keeps one version of one view.
 pub(crate) struct Aggregator<V: View, L: Log, S: Store> {
-    settings: Settings,
+    pub(super) settings: Settings,
     pub(super) view: ViewDefinition,
     pub(super) generation: Generation,
     pub(super) sources: Vec<Source<V>>,
     pub(super) consumer: L::Consumer,
+    /// Read while the batch before was written.
+    pub(super) ahead: Vec<Arrived<V>>,
     pub(super) log: L,
     /// Made when the handler is asked for the first time, which is rare.
     pub(super) producer: Option<L::Producer>,
@@ -120,6 +123,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         Ok(Some(Self {
             sources: Source::all(),
             consumer: log.consumer(&group, &topics)?,
+            ahead: Vec::new(),
             log,
             producer: None,
             store: views,
@@ -160,19 +164,25 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     }
 
     async fn turn(&mut self, shutdown: &CancellationToken) -> Result<(), Trouble> {
-        let busy = !self.retry.is_empty() || self.parts.values().any(|it| it.gap != Gap::None);
-        let wait = if busy { BUSY_WAIT } else { IDLE_WAIT };
-        let records = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return Ok(()),
-            records = self.consumer.poll(self.settings.batch_max, wait) => records?,
-        };
+        let mut arrived = std::mem::take(&mut self.ahead);
+        if arrived.is_empty() {
+            let busy = !self.retry.is_empty() || self.parts.values().any(|it| it.gap != Gap::None);
+            let wait = if busy { BUSY_WAIT } else { IDLE_WAIT };
+            let records = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                records = self.consumer.poll(self.settings.batch_max, wait) => records?,
+            };
+            let Self { codec, sources, settings, view, .. } = self;
+            let namespace = &settings.namespace;
+            let reader = Reader { codec, sources, namespace, table: view.table };
+            arrived = reader.understand_all(records).await;
+        }
         let sought = self.follow().await?;
         // What was in hand before the seek is handed out again after it, in order.
-        let is_sought = |it: &Record| sought.contains(&(self.logical(&it.topic), it.part));
-        let records: Vec<Record> = records.into_iter().filter(|it| !is_sought(it)).collect();
-        if !records.is_empty() {
-            self.process(records).await?;
+        arrived.retain(|it| !sought.contains(&it.place));
+        if !arrived.is_empty() {
+            self.process(arrived).await?;
         }
         self.look_for_missing().await?;
         self.tick().await
@@ -193,6 +203,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let seed = self.report.instance().as_u128() % 500;
         let jitter = Duration::from_millis(u64::try_from(seed).unwrap_or_default());
         self.parts.clear();
+        self.ahead.clear();
         self.forget_rows();
         let at = self.clock.elapsed() + pause;
         for place in &self.assigned {
@@ -253,6 +264,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     }
 
     async fn acquire(&mut self, places: &[Place]) -> Result<(), Trouble> {
+        // Somebody else may have owned them meanwhile, also if the group never said so.
+        self.forget_rows();
         let mut rows = self.store.acquire(&self.generation, places).await?;
         self.parked.retain(|(place, _), _| !places.contains(place));
         for (topic, part, stream, reason) in self.store.parked(&self.generation, places).await? {
@@ -269,6 +282,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             // The group's offset may be ahead of a checkpoint that was lost with the last moments of a server. The
             // last record that was shown is read once more: if another one stands there, the log is another one too.
             self.consumer.seek(&topic, row.part, (row.next_offset - 1).max(low)).await?;
+            self.ahead.retain(|it| it.place != (row.topic.clone(), row.part));
             let caught_up = row.caught_up;
             row.caught_up |= low == high || row.next_offset >= high;
             let part = Part::new(row.clone(), if low == high { 0 } else { high });

@@ -1,21 +1,24 @@
 //! From records to rows: what is next, what each event makes of its row, and one transaction for all of it.
 use super::{
     arrange::{Part, Verdict},
-    fold::{Keyed, folded, key_of},
+    fold::{Keyed, folded},
     shard::{Aggregator, Place, Trouble, status_of},
+    understand::{Arrived, Reader, What},
 };
 use crate::{
-    codec::{OpenError, headers_json},
+    codec::headers_json,
     defect::{self, Defect},
     port::{
-        log::{Log, Record},
+        log::{Consumer as _, Log, Record},
         store::{
-            CheckpointMove, ParkedEvent, Store, StoreError, ViewBatch, Views as _, WriteError,
+            CheckpointMove, CheckpointRow, ParkedEvent, Store, StoreError, ViewBatch, Views as _,
+            WriteError,
         },
     },
     status::PartStatus,
 };
 use functions::{Happened, View};
+use futures::future::join;
 use shared_events::headers::EventHeaders;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,16 +32,16 @@ struct Next<V> {
     record: Record,
     headers: EventHeaders,
     what: What<V>,
-    /// The partition with the event shown.
-    after: Part,
+    after: After,
 }
 
-enum What<V> {
-    Events(Vec<Keyed<V>>),
-    /// Of no meaning to this view, or to this build.
-    Nothing,
-    /// Its stream waits from here on.
-    Park(String),
+/// How far the partition is once the event is shown.
+#[derive(Clone, Copy)]
+struct After {
+    incarnation: i64,
+    pseq: i64,
+    next_offset: i64,
+    caught_up: bool,
 }
 
 /// Why events were not shown.
@@ -65,8 +68,8 @@ impl From<StoreError> for Shown {
 
 impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     /// Shows what came in; what the store cannot hold is found by going one by one.
-    pub(super) async fn process(&mut self, records: Vec<Record>) -> Result<(), Trouble> {
-        let (events, moved) = self.arrange(records).await;
+    pub(super) async fn process(&mut self, arrived: Vec<Arrived<V>>) -> Result<(), Trouble> {
+        let (events, moved) = self.arrange(arrived);
         if !moved.is_empty() {
             self.write(&ViewBatch { checkpoints: moved, ..ViewBatch::default() }).await?;
         }
@@ -96,22 +99,27 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     }
 
     /// The events that are next, in order, and the checkpoints that move without one.
-    async fn arrange(&mut self, records: Vec<Record>) -> (Vec<Next<V>>, Vec<CheckpointMove>) {
-        let mut events = Vec::with_capacity(records.len());
+    fn arrange(&mut self, arrived: Vec<Arrived<V>>) -> (Vec<Next<V>>, Vec<CheckpointMove>) {
+        let mut events = Vec::with_capacity(arrived.len());
         let mut heads: BTreeMap<Place, Part> = BTreeMap::new();
         let mut parked: BTreeSet<(Place, Uuid)> = BTreeSet::new();
-        for record in records {
-            let place = (self.logical(&record.topic), record.part);
-            let Some(part) = heads.get(&place).or_else(|| self.parts.get(&place)) else { continue };
-            let mut part = part.clone();
-            let headers = match EventHeaders::read(&record.headers) {
+        let mut held: BTreeSet<Place> = BTreeSet::new();
+        for Arrived { place, record, headers, what } in arrived {
+            if held.contains(&place) {
+                continue;
+            }
+            if !heads.contains_key(&place) {
+                let Some(part) = self.parts.get(&place) else { continue };
+                heads.insert(place.clone(), part.clone());
+            }
+            let Some(part) = heads.get_mut(&place) else { continue };
+            let headers = match headers {
                 Ok(it) => it,
                 Err(error) => {
                     metrics::counter!("flotilla_foreign_records_total", "view" => self.view.table)
                         .increment(1);
                     tracing::warn!(view = self.view.table, topic = %record.topic, part = record.part, offset = record.offset, %error, "passed over a record that is no event");
                     part.pass(record.offset);
-                    heads.insert(place, part);
                     continue;
                 }
             };
@@ -123,37 +131,32 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                 );
                 self.report.stuck(&record.topic, record.part, &why);
             }
-            if verdict == Verdict::Next {
-                let stream = (place.clone(), headers.stream);
-                let what = match self.parked.get(&stream) {
-                    Some(reason) => What::Park(reason.clone()),
-                    None if parked.contains(&stream) => {
-                        What::Park("an earlier event of the stream waits".into())
-                    }
-                    None => match self.understand(&place.0, &record, &headers).await {
-                        Ok(it) => it,
-                        Err(why) => {
-                            // Nothing of the partition from here on, until it can be opened.
-                            tracing::warn!(view = self.view.table, part = record.part, %why, "a partition waits");
-                            self.hold(&place, &why);
-                            heads.remove(&place);
-                            events.retain(|it: &Next<V>| it.place != place);
-                            continue;
-                        }
-                    },
-                };
-                if matches!(what, What::Park(_)) {
-                    parked.insert(stream);
-                }
-                events.push(Next {
-                    place: place.clone(),
-                    record,
-                    headers,
-                    what,
-                    after: part.clone(),
-                });
+            if verdict != Verdict::Next {
+                continue;
             }
-            heads.insert(place, part);
+            let stream = (place.clone(), headers.stream);
+            let what = match (self.parked.get(&stream), what) {
+                (Some(reason), _) => What::Park(reason.clone()),
+                (None, _) if parked.contains(&stream) => {
+                    What::Park("an earlier event of the stream waits".into())
+                }
+                (None, Ok(what)) => what,
+                (None, Err(why)) => {
+                    // Nothing of the partition from here on, until it can be opened.
+                    tracing::warn!(view = self.view.table, part = record.part, %why, "a partition waits");
+                    self.hold(&place, &why);
+                    heads.remove(&place);
+                    events.retain(|it: &Next<V>| it.place != place);
+                    held.insert(place);
+                    continue;
+                }
+            };
+            if matches!(what, What::Park(_)) {
+                parked.insert(stream);
+            }
+            let CheckpointRow { incarnation, pseq, next_offset, caught_up, .. } = part.row;
+            let after = After { incarnation, pseq, next_offset, caught_up };
+            events.push(Next { place, record, headers, what, after });
         }
         let mut moved = Vec::new();
         for (place, part) in heads {
@@ -167,8 +170,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             // An event moves its checkpoint anyway, past what comes after it.
             match events.iter_mut().rev().find(|it| it.place == place) {
                 Some(last) => {
-                    last.after.row.next_offset = part.row.next_offset;
-                    last.after.row.caught_up = part.row.caught_up;
+                    last.after.next_offset = part.row.next_offset;
+                    last.after.caught_up = part.row.caught_up;
                 }
                 None if caught_up => {
                     moved.push(CheckpointMove { from_pseq: it.row.pseq, to: it.row.clone() });
@@ -185,38 +188,6 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             self.report.part(&self.topic(&place.0), place.1, status);
         }
         self.retry.insert(place.clone(), self.clock.elapsed() + HOLD_PAUSE);
-    }
-
-    /// What the event is to this view. An error means that waiting may help.
-    async fn understand(
-        &self,
-        topic: &str,
-        record: &Record,
-        headers: &EventHeaders,
-    ) -> Result<What<V>, String> {
-        let opened = self.codec.open(record.payload.as_deref(), Some(headers.fingerprint)).await;
-        let (schema, datum) = match opened {
-            Ok(it) => it,
-            Err(OpenError::Away(why)) => return Err(why),
-            Err(OpenError::Unreadable(why)) => return Ok(What::Park(why)),
-        };
-        let happened = Happened { at: headers.time, version: headers.version };
-        for source in self.sources.iter().filter(|it| it.family.topic == topic) {
-            match source.decode(&schema, datum) {
-                Ok(Some(folds)) => {
-                    let keyed =
-                        folds.into_iter().map(|it| Ok((key_of(it.as_ref(), &happened)?, it)));
-                    return Ok(keyed
-                        .collect::<Result<_, String>>()
-                        .map_or_else(What::Park, What::Events));
-                }
-                Ok(None) => {}
-                Err(why) => return Ok(What::Park(why)),
-            }
-        }
-        metrics::counter!("flotilla_events_from_the_future_total", "view" => self.view.table)
-            .increment(1);
-        Ok(What::Nothing)
     }
 
     /// Folds the events into their rows, and writes rows and checkpoints in one transaction.
@@ -256,21 +227,22 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             let json = json.map_err(|error| Shown::Unstorable(error.to_string()))?;
             batch.rows.insert(key.clone(), json);
         }
-        let mut after: BTreeMap<&Place, &Part> = BTreeMap::new();
+        let mut after: BTreeMap<&Place, After> = BTreeMap::new();
         for it in events {
-            after.insert(&it.place, &it.after);
+            after.insert(&it.place, it.after);
         }
-        for (place, part) in &after {
-            let Some(before) = self.parts.get(*place) else { continue };
-            batch
-                .checkpoints
-                .push(CheckpointMove { from_pseq: before.row.pseq, to: part.row.clone() });
+        for (place, After { incarnation, pseq, next_offset, caught_up }) in &after {
+            let Some(Part { row, .. }) = self.parts.get(*place) else { continue };
+            let (incarnation, pseq, next_offset) = (*incarnation, *pseq, *next_offset);
+            let caught_up = *caught_up;
+            let to = CheckpointRow { incarnation, pseq, next_offset, caught_up, ..row.clone() };
+            batch.checkpoints.push(CheckpointMove { from_pseq: row.pseq, to });
         }
         self.write_batch(&batch).await?;
-        for (place, part) in after {
+        for (place, after) in after {
             if let Some(it) = self.parts.get_mut(place) {
-                it.row.pseq = part.row.pseq;
-                it.row.incarnation = part.row.incarnation;
+                it.row.pseq = after.pseq;
+                it.row.incarnation = after.incarnation;
                 let status = status_of(it, None);
                 self.report.part(&self.topic(&place.0), place.1, status);
             }
@@ -300,11 +272,15 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         for it in events {
             let What::Events(folds) = &it.what else { continue };
             for key in folds.iter().filter_map(|(key, _)| key.as_ref()) {
+                if rows.contains_key(key) {
+                    continue;
+                }
                 match self.rows.get(key) {
-                    Some(row) if !self.view.spans_streams => {
-                        drop(rows.insert(key.clone(), row.clone()));
-                    }
-                    _ => drop(missing.insert(key)),
+                    _ if self.view.spans_streams => drop(missing.insert(key)),
+                    Some(row) => drop(rows.insert(key.clone(), row.clone())),
+                    // Nothing made a row of the stream before its first event.
+                    None if it.headers.version == 1 => drop(rows.insert(key.clone(), None)),
+                    None => drop(missing.insert(key)),
                 }
             }
         }
@@ -324,7 +300,18 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     }
 
     pub(super) async fn write_batch(&mut self, batch: &ViewBatch) -> Result<(), Shown> {
-        match self.store.write(&self.view, &self.generation, batch).await {
+        // What comes next is read and understood meanwhile.
+        let Self { store, view, generation, consumer, codec, sources, settings, ahead, .. } = self;
+        let reader = Reader { codec, sources, namespace: &settings.namespace, table: view.table };
+        let read_ahead = async {
+            if ahead.is_empty() {
+                // Whatever is wrong with it, the next turn's own poll finds it out.
+                let records = consumer.poll(settings.batch_max, Duration::ZERO).await;
+                *ahead = reader.understand_all(records.unwrap_or_default()).await;
+            }
+        };
+        let (written, ()) = join(store.write(view, generation, batch), read_ahead).await;
+        match written {
             Ok(()) => Ok(()),
             Err(error) => {
                 self.store.roll_back().await;

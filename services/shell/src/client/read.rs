@@ -30,9 +30,22 @@ impl Client {
         })?;
         let until = it.clock.elapsed() + wait;
         let mut checked = false;
+        // When what was heard is not believed any more: a notification may be lost.
+        let mut look_at = it.clock.elapsed() + LOOK_AGAIN.min(wait);
         loop {
             // Listens before it looks.
             let changed = it.reads.changed(view.context);
+            let now = it.clock.elapsed();
+            if now < look_at && self.is_behind(view, seen) {
+                if !checked {
+                    checked = true;
+                    self.check_given_out(view, seen).await?;
+                }
+                // Of all that wait, only those ask the store for rows whose rows have come.
+                it.clock.timeout(look_at.saturating_sub(it.clock.elapsed()), changed).await;
+                continue;
+            }
+            look_at = until.min(now + LOOK_AGAIN);
             let raw = it.reads.rows(view.context, view, &select).await;
             let raw = raw.map_err(|error| ReadError::Unavailable(error.to_string()))?;
             let rebuilding = || ReadError::Rebuilding { view: V::TABLE.to_owned() };
@@ -55,6 +68,17 @@ impl Client {
             }
             it.clock.timeout(LOOK_AGAIN.min(left), changed).await;
         }
+    }
+
+    /// Whether the view is known to have not come to `seen` yet.
+    fn is_behind(&self, view: &ViewDefinition, seen: &Position) -> bool {
+        seen.entries().any(|it| {
+            let family = view.follows.iter().find(|family| family.context == it.context);
+            let heard = |topic| self.0.reads.heard(view.context, view, topic, it.part);
+            family
+                .and_then(|it| heard(it.topic))
+                .is_some_and(|(incarnation, pseq)| incarnation == it.incarnation && pseq < it.pseq)
+        })
     }
 
     /// A position beyond the ledger's own was never given out: nobody has to wait for it (R3).

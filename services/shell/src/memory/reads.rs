@@ -95,6 +95,24 @@ impl Reads for MemoryStore {
         Box::pin(self.seat.call("read rows", rows))
     }
 
+    fn heard(
+        &self,
+        context: &str,
+        view: &ViewDefinition,
+        topic: &str,
+        part: i32,
+    ) -> Option<(i64, i64)> {
+        let place = (topic.to_owned(), part);
+        let heard = self.with::<_, StoreError>(context, |it| {
+            let mut of = it.views.iter().rev();
+            let table = of.find(|(of, _)| of.table == view.table && of.hash == view.hash);
+            Ok(table
+                .and_then(|(_, table)| table.checkpoints.get(&place))
+                .map(|it| (it.incarnation, it.pseq)))
+        });
+        heard.ok().flatten()
+    }
+
     fn changed<'a>(&'a self, _context: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(self.changed.notified())
     }

@@ -52,6 +52,16 @@ pub trait Reads: Send + Sync + 'static {
         select: &'a Select,
     ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>>;
 
+    /// The incarnation and the `pseq` that a view is known to have come to, without asking the store. It may be behind;
+    /// `None` if nothing was heard yet.
+    fn heard(
+        &self,
+        context: &str,
+        view: &ViewDefinition,
+        topic: &str,
+        part: i32,
+    ) -> Option<(i64, i64)>;
+
     /// Resolves when something may have changed in a view of the context since the call. It may never do so
     /// although something did: look again from time to time (R4).
     fn changed<'a>(&'a self, context: &'a str) -> BoxFuture<'a, ()>;

@@ -263,32 +263,55 @@ impl Ledger for PostgresLedger {
     }
 }
 
-/// The streams that have a past: their newest snapshot of the right fold, and the events after it.
+/// The streams that have a past: their newest snapshot of the right fold, and its event and those after it. A stream
+/// whose events are all asked for, which is nearly every one, takes one statement.
 async fn histories(
+    connection: &mut PgConnection,
+    streams: &BTreeMap<Uuid, String>,
+) -> Result<BTreeMap<Uuid, History>, sqlx::Error> {
+    let mut found = events(connection, streams).await?;
+    let starts_late = |it: &History| it.events.first().is_some_and(|it| it.version > 1);
+    let late: Vec<Uuid> =
+        found.iter().filter(|(_, it)| starts_late(it)).map(|(id, _)| *id).collect();
+    if late.is_empty() {
+        return Ok(found);
+    }
+    let folds: Vec<&str> = late.iter().map(|id| streams[id].as_str()).collect();
+    let sql = "select s.stream, s.fold, s.version, s.state, s.at from write.snapshot s
+        join unnest($1::uuid[], $2::text[]) a (stream, fold) on (s.stream, s.fold) = (a.stream, a.fold)";
+    let snapshots: Vec<(Uuid, String, i64, String, DateTime<Utc>)> =
+        sqlx::query_as(sql).bind(&late).bind(&folds).fetch_all(&mut *connection).await?;
+    for (stream, fold, version, state, at) in snapshots {
+        let snapshot = SnapshotRow { stream, fold, version, state, at };
+        found.entry(stream).or_default().snapshot = Some(snapshot);
+    }
+    // Snapshots may be deleted at any time: then all of the stream's events are needed.
+    let bare = |id: &&Uuid| found.get(id).is_some_and(|it| it.snapshot.is_none());
+    let bare: BTreeMap<Uuid, String> =
+        late.iter().filter(bare).map(|id| (*id, String::new())).collect();
+    if !bare.is_empty() {
+        found.extend(events(connection, &bare).await?);
+    }
+    Ok(found)
+}
+
+/// Their events from the one on that a snapshot of the fold stands for; all of them if there is none.
+async fn events(
     connection: &mut PgConnection,
     streams: &BTreeMap<Uuid, String>,
 ) -> Result<BTreeMap<Uuid, History>, sqlx::Error> {
     let ids: Vec<Uuid> = streams.keys().copied().collect();
     let folds: Vec<&str> = streams.values().map(String::as_str).collect();
-    let sql = "select s.stream, s.fold, s.version, s.state, s.at from write.snapshot s
-        join unnest($1::uuid[], $2::text[]) a (stream, fold) on (s.stream, s.fold) = (a.stream, a.fold)";
-    let snapshots: Vec<(Uuid, String, i64, String, DateTime<Utc>)> =
-        sqlx::query_as(sql).bind(&ids).bind(&folds).fetch_all(&mut *connection).await?;
-    let mut found: BTreeMap<Uuid, History> = BTreeMap::new();
-    for (stream, fold, version, state, at) in snapshots {
-        let snapshot = Some(SnapshotRow { stream, fold, version, state, at });
-        found.insert(stream, History { snapshot, events: Vec::new() });
-    }
-    let after =
-        |id: &Uuid| found.get(id).and_then(|it| it.snapshot.as_ref()).map_or(0, |it| it.version);
-    let versions: Vec<i64> = ids.iter().map(after).collect();
     let sql = sqlx::AssertSqlSafe(format!(
-        "select {EVENT} from unnest($1::uuid[], $2::bigint[]) a (id, after)
-        join write.event e on e.stream = a.id and e.version >= greatest(a.after, 1) order by stream, version"
+        "select {EVENT} from unnest($1::uuid[], $2::text[]) a (id, fold)
+        cross join lateral (select coalesce(
+            (select s.version from write.snapshot s where (s.stream, s.fold) = (a.id, a.fold)), 1) as first) s
+        join write.event e on e.stream = a.id and e.version >= s.first order by stream, version"
     ));
-    let events =
-        sqlx::query_as::<_, Event>(sql).bind(&ids).bind(&versions).fetch_all(connection).await?;
-    for event in events {
+    let rows =
+        sqlx::query_as::<_, Event>(sql).bind(&ids).bind(&folds).fetch_all(connection).await?;
+    let mut found: BTreeMap<Uuid, History> = BTreeMap::new();
+    for event in rows {
         found.entry(event.stream).or_default().events.push(event.into());
     }
     Ok(found)

@@ -2,6 +2,7 @@
 use super::{
     connection::{Postgres, away},
     ledger::outcomes,
+    news::{CHANNEL, Heard},
     table::{self, Selection},
     troubles::troubles,
     views::checkpoint,
@@ -19,7 +20,7 @@ use sqlx::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, Once, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
     time::Duration,
 };
 use tokio::sync::Notify;
@@ -36,6 +37,7 @@ pub struct PostgresReads {
 struct Context {
     pool: PgPool,
     changed: Arc<Notify>,
+    heard: Arc<Mutex<Heard>>,
     /// Nobody listens before somebody waits.
     listens: Arc<Once>,
 }
@@ -57,7 +59,8 @@ impl PostgresReads {
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        let it = Context { pool, changed: Arc::default(), listens: Arc::new(Once::new()) };
+        let (changed, heard, listens) = (Arc::default(), Arc::default(), Arc::new(Once::new()));
+        let it = Context { pool, changed, heard, listens };
         contexts.insert(name.to_owned(), it.clone());
         Ok(it)
     }
@@ -198,6 +201,21 @@ impl Reads for PostgresReads {
         Box::pin(self.read(context, view, select))
     }
 
+    fn heard(
+        &self,
+        context: &str,
+        view: &ViewDefinition,
+        topic: &str,
+        part: i32,
+    ) -> Option<(i64, i64)> {
+        let known = {
+            let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+            generations.get(&(view.table, view.hash.clone())).copied()
+        };
+        let of = Generation { table: view.table, hash: view.hash.clone(), generation: known? };
+        heard(&self.context(context).ok()?).at(&of, topic, part)
+    }
+
     fn changed<'a>(&'a self, context: &'a str) -> BoxFuture<'a, ()> {
         match self.context(context) {
             // Made here and not when it is polled: it resolves for every change from now on.
@@ -210,16 +228,24 @@ impl Reads for PostgresReads {
     }
 }
 
+fn heard(context: &Context) -> MutexGuard<'_, Heard> {
+    context.heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Wakes those who wait whenever a view has changed, and after every reconnect (R4).
 async fn listen(context: Context) {
     loop {
         if let Ok(mut listener) = PgListener::connect_with(&context.pool).await
-            && listener.listen("flotilla_view").await.is_ok()
+            && listener.listen(CHANNEL).await.is_ok()
         {
-            while listener.try_recv().await.is_ok() {
+            // `None`: the connection broke, and what was told meanwhile is lost.
+            while let Ok(Some(news)) = listener.try_recv().await {
+                heard(&context).take(news.payload());
                 context.changed.notify_waiters();
             }
         }
+        heard(&context).forget();
+        context.changed.notify_waiters();
         if context.pool.is_closed() {
             return;
         }

@@ -1,4 +1,5 @@
 //! The SQL of a view's tables, made from its definition. Names come from constants in the code, never from input.
+use super::news::CHANNEL;
 use crate::{port::store::Generation, view::ViewDefinition};
 use functions::{Column, ColumnKind};
 use serde_json::Value;
@@ -52,7 +53,8 @@ pub(super) fn load(view: &ViewDefinition, of: &Generation) -> String {
 }
 
 /// One statement writes rows and checkpoints, or nothing (protocol.md V1). Its parameters: 1–9 the checkpoints,
-/// 10–12 the generation, 13–20 the parked events, 21 the keys that go, then a column of the rows each.
+/// 10–12 the generation, 13–20 the parked events, 21 the keys that go, then a column of the rows each, and what those
+/// are told who wait.
 pub(super) fn write(view: &ViewDefinition, of: &Generation) -> String {
     let (schema, table, key) = (schema(of), view.table, view.key);
     let names: Vec<String> = view.columns.iter().map(|it| format!("\"{}\"", it.name)).collect();
@@ -97,7 +99,8 @@ parked as (
     where gate.open
     on conflict do nothing
 )
-select pg_notify('flotilla_view', '{table}')::text, open from gate",
+select pg_notify('{CHANNEL}', ${payload})::text, open from gate",
+        payload = view.columns.len() + 22,
         key_type = key_type(view),
         columns = names.join(", "),
         arrays = arrays.join(", "),

@@ -1,7 +1,7 @@
 //! The read side of a context in Postgres.
 use super::{
     connection::{Link, in_time, write_error},
-    table,
+    news, table,
 };
 use crate::{
     port::store::{CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError},
@@ -228,6 +228,7 @@ async fn write(
             batch.rows.values().flatten().map(|row| table::text(row, it)).collect();
         query = query.bind(values);
     }
-    query.fetch_one(connection).await?;
+    let news = news::payload(of, batch.checkpoints.iter().map(|it| &it.to));
+    query.bind(news).fetch_one(connection).await?;
     Ok(())
 }

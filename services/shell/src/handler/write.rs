@@ -91,7 +91,8 @@ impl<L: Log, S: Store> Handler<L, S> {
             }
             let (streams, claims) = self.look_up(&work).await?;
             let decided = self.operate(&work, streams, claims, &outcomes);
-            if decided.is_guess && attempt < ATTEMPTS_MAX {
+            if decided.is_guess {
+                // Looked up from here on, so that it is none the next time.
                 self.contested = SUSPICIOUS_BATCHES;
                 continue;
             }

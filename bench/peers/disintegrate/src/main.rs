@@ -21,13 +21,33 @@ async fn main() -> anyhow::Result<()> {
     let writers: u32 = arguments.or("writers", 64)?;
     let verb = arguments.verb();
     // A connection for each writer: fewer would make them wait for each other.
-    let pool = arguments.pool(&format!("peer_disintegrate_{verb}"), writers).await?;
+    let database = format!("peer_disintegrate_{verb}");
+    allow_unchecked_functions(&arguments, &database).await?;
+    let pool = arguments.pool(&database, writers).await?;
     let store = PgEventStore::try_new(pool.clone(), Json::<Event>::default()).await?;
+    write_in_decimal(&pool).await?;
     print(&match verb {
         "append" => append(&arguments, store).await?,
         "rebuild" => rebuild(&arguments, pool, store).await?,
         verb => anyhow::bail!("{verb} is not among append, rebuild"),
     });
+    Ok(())
+}
+
+/// Postgres reads `0xFFFFFFFF`, which one of disintegrate's functions has, from version 16 on: before, the function has to
+/// be made unchecked…
+async fn allow_unchecked_functions(arguments: &Arguments, database: &str) -> anyhow::Result<()> {
+    let mut connection = arguments.connection(database).await?;
+    let sql = format!("alter database \"{database}\" set check_function_bodies = off");
+    sqlx::query(&sql).execute(&mut connection).await?;
+    Ok(())
+}
+
+/// … and then with the same number in a form that every version reads.
+async fn write_in_decimal(pool: &PgPool) -> anyhow::Result<()> {
+    let sql = "do $$ begin execute replace(
+        pg_get_functiondef('event_store_begin_epoch'::regproc), '0xFFFFFFFF', '4294967295'); end $$";
+    sqlx::query(sql).execute(pool).await?;
     Ok(())
 }
 

@@ -6,6 +6,8 @@ pub(crate) use rows::Rows;
 use crate::{
     commands::{self, Answered, Patience, of},
     errors::Failure,
+    filter::Where,
+    order::OrderBy,
     relay::{self, Arguments, Pages},
     scalars::{Date, Instant, Uuid},
     session::Session,
@@ -18,8 +20,9 @@ use shared_events::customers::{
     ChangeCustomerEmail, CustomerCommand, InviteCustomer, RemoveCustomer, VerifyCustomer,
 };
 use shell::{
-    client::{Client, Select},
+    client::Client,
     ids,
+    reads::{Comparison, Filter, Query, Test, Value},
 };
 use std::sync::Arc;
 
@@ -233,6 +236,7 @@ payload!(
 #[derive(Default)]
 pub(crate) struct CustomerQueries;
 
+#[expect(clippy::too_many_arguments, reason = "so many has a page")]
 #[Object]
 impl CustomerQueries {
     /// The customer with this id.
@@ -244,7 +248,7 @@ impl CustomerQueries {
         customer(context, id).await
     }
 
-    /// All customers, removed ones among them, in the order of their ids.
+    /// Customers, removed ones among them, in the order of their ids if no other is asked for.
     #[graphql(complexity = "relay::cost(first, last, child_complexity)")]
     async fn customers(
         &self,
@@ -255,11 +259,20 @@ impl CustomerQueries {
         #[graphql(desc = "The last so many, 1 to 500; in the same order all the same.")]
         last: Option<i64>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+        #[graphql(name = "where", desc = "Only those of which this holds.")] filter: Option<
+            Where<views::Customer>,
+        >,
+        #[graphql(desc = "In which order; what it leaves open their ids decide.")] order_by: Option<
+            Vec<OrderBy<views::Customer>>,
+        >,
     ) -> Result<CustomerPages, Failure> {
         let count = context.look_ahead().field("totalCount").exists();
-        let page = Arguments { first, after, last, before }.page::<views::Customer>(count)?;
-        let rows = read(context, Select::Page(page.clone())).await?;
-        Ok(relay::connection(&page, rows, |it| it.id.to_string(), Customer))
+        let filter = filter.map(|it| it.filter).transpose()?.unwrap_or_default();
+        let order = order_by.into_iter().flatten().map(|it| it.order).collect();
+        let arguments = Arguments { filter, order, first, after, last, before };
+        let query = arguments.query::<views::Customer>(count)?;
+        let rows = read(context, query.clone()).await?;
+        Ok(relay::connection(&query, rows, Customer))
     }
 
     /// How many customers were invited and verified, day by day; a day without either is left out.
@@ -276,9 +289,14 @@ impl CustomerQueries {
             let message = format!("the last day, {}, is before the first, {}", last.0, first.0);
             return Err(Failure::invalid(["to"], message));
         }
-        let key = |day: Option<Date>| day.map(|it| it.0.to_string());
-        let select = Select::Range { from: key(from), to: key(to) };
-        let rows = read::<views::InvitationsPerDay>(context, select).await?.rows;
+        let bound = |is, day: Option<Date>| {
+            day.map(|it| Filter::field("day", Test::Is(is, Value::Date(it.0))))
+        };
+        let from = bound(Comparison::GreaterOrEqual, from);
+        let to = bound(Comparison::LessOrEqual, to);
+        let query =
+            Query { filter: Filter::All(from.into_iter().chain(to).collect()), ..Query::default() };
+        let rows = read::<views::InvitationsPerDay>(context, query).await?.rows;
         Ok(rows.into_iter().map(InvitationsPerDay).collect())
     }
 }
@@ -289,10 +307,10 @@ pub(crate) type CustomerPages = Pages<views::Customer, Customer>;
 /// Reads rows as new as all that this request's reader has seen.
 async fn read<V: functions::View>(
     context: &Context<'_>,
-    select: Select,
+    query: Query,
 ) -> Result<shell::client::Rows<V>, Failure> {
     let (session, patience) = (of::<Arc<Session>>(context)?, of::<Patience>(context)?);
-    let rows = of::<Client>(context)?.read::<V>(select, &session.seen(), patience.read).await?;
+    let rows = of::<Client>(context)?.read::<V>(query, &session.seen(), patience.read).await?;
     session.saw(&rows.position);
     Ok(rows)
 }

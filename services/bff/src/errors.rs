@@ -1,6 +1,9 @@
 //! What a client is told when something is wrong: a message for people, a code for programs.
 use async_graphql::{Error, ErrorExtensionValues, PathSegment, ServerError, Value};
-use shell::{client::CommandError, client::Rejected, client::Unavailable, reads::ReadError};
+use shell::{
+    client::{CommandError, Rejected, Unavailable},
+    reads::{ReadError, Unserved},
+};
 use uuid::Uuid;
 
 /// What is wrong, for programs: `extensions.code` of a GraphQL error.
@@ -139,6 +142,9 @@ impl From<ReadError> for Failure {
                 Self::new(Code::Rebuilding, message).with("view", view)
             }
             ReadError::Failed(_) => Self::new(Code::Failed, message),
+            ReadError::Unserved(Unserved::Filter(_)) => Self::invalid(["where"], message),
+            ReadError::Unserved(Unserved::Order(_)) => Self::invalid(["orderBy"], message),
+            ReadError::Unserved(Unserved::Place(_)) => Self::invalid(["after"], message),
             ReadError::Unavailable(_) => Self::new(Code::Unavailable, message),
         }
     }

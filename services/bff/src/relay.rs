@@ -1,19 +1,19 @@
-//! Pages of a view as the Relay specification has them. A cursor is opaque: it names its view and a key.
+//! Pages of a view as the Relay specification has them.
+mod cursor;
+
 use crate::errors::Failure;
 use async_graphql::{
     OutputType, SimpleObject,
     connection::{Connection, CursorType, Edge},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use functions::View;
-use shell::client::{Page, Rows};
+use shell::reads::{Filter, Order, Query, Rows};
 use std::{convert::Infallible, marker::PhantomData};
 
 /// How many rows a page has where the client does not say.
 pub const PAGE: u32 = 50;
 /// How many rows a page may have.
 pub const PAGE_MAXIMUM: u32 = 500;
-const FORMAT: &str = "1";
 
 /// A connection to the rows of a view.
 pub type Pages<V, Node> = Connection<Cursor<V>, Node, Total>;
@@ -21,6 +21,10 @@ pub type Pages<V, Node> = Connection<Cursor<V>, Node, Total>;
 /// What the client asks for.
 #[derive(Clone, Debug, Default)]
 pub struct Arguments {
+    /// Which rows.
+    pub filter: Filter,
+    /// In which order.
+    pub order: Vec<Order>,
     /// The first so many.
     pub first: Option<i64>,
     /// Only what comes after this cursor.
@@ -34,16 +38,16 @@ pub struct Arguments {
 /// The whole connection.
 #[derive(SimpleObject)]
 pub struct Total {
-    /// How many there are in all, on this page or not.
+    /// How many there are in all that `where` holds of, on this page or not.
     total_count: i64,
 }
 
 impl Arguments {
-    /// The page of `V` that is asked for; `count` says whether all rows are to be counted as well.
+    /// The query of `V` that is asked for; `count` says whether the rows are to be counted as well.
     ///
     /// # Errors
     /// What is wrong with which argument.
-    pub fn page<V: View>(self, count: bool) -> Result<Page, Failure> {
+    pub fn query<V: View>(self, count: bool) -> Result<Query, Failure> {
         let (limit, backward) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
                 return Err(Failure::invalid(
@@ -55,10 +59,33 @@ impl Arguments {
             (Some(first), None) => (size("first", first)?, false),
             (None, None) => (PAGE, false),
         };
-        let key = |name, text: Option<String>| text.map(|it| key::<V>(name, &it)).transpose();
-        let (after, before) = (key("after", self.after)?, key("before", self.before)?);
-        Ok(Page { after, before, limit, backward, count })
+        let (filter, order) = (self.filter, self.order);
+        let query =
+            Query { filter, order, limit: Some(limit), backward, count, ..Query::default() };
+        let total = query.total_order(V::KEY);
+        let place = |name, text: Option<String>| {
+            text.map(|it| cursor::read::<V>(&total, &it).map_err(|why| wrong::<V>(name, why)))
+                .transpose()
+        };
+        Ok(Query {
+            after: place("after", self.after)?,
+            before: place("before", self.before)?,
+            ..query
+        })
     }
+}
+
+fn wrong<V: View>(argument: &str, why: cursor::Wrong) -> Failure {
+    let message = match why {
+        cursor::Wrong::Form => {
+            let view = V::TABLE;
+            format!("{argument} is no cursor of {view}: send back, unchanged, what an answer gave")
+        }
+        cursor::Wrong::Order => {
+            format!("{argument} is a cursor of another order: ask for the order that it came with")
+        }
+    };
+    Failure::invalid([argument], message)
 }
 
 /// What a page costs: its fields times its rows.
@@ -71,33 +98,33 @@ pub fn cost(first: Option<i64>, last: Option<i64>, row: usize) -> usize {
 
 /// The rows of a page as a connection.
 pub fn connection<V: View, Node: OutputType>(
-    page: &Page,
+    query: &Query,
     rows: Rows<V>,
-    key: impl Fn(&V) -> String,
     node: impl Fn(V) -> Node,
 ) -> Pages<V, Node> {
     // In the other direction, the row of the cursor is what is known to be there.
-    let (previous, next) = if page.backward {
-        (rows.more, page.before.is_some())
+    let (previous, next) = if query.backward {
+        (rows.more, query.before.is_some())
     } else {
-        (page.after.is_some(), rows.more)
+        (query.after.is_some(), rows.more)
     };
     let total = Total { total_count: rows.total.unwrap_or_default() };
     let mut connection = Connection::with_additional_fields(previous, next, total);
-    let edges = rows.rows.into_iter().map(|row| Edge::new(Cursor::new(key(&row)), node(row)));
+    let order = query.total_order(V::KEY);
+    let edges = rows.rows.into_iter().map(|row| Edge::new(Cursor::of(&row, &order), node(row)));
     connection.edges.extend(edges);
     connection
 }
 
 /// A place between two rows of `V`.
 pub struct Cursor<V> {
-    key: String,
+    text: String,
     view: PhantomData<fn() -> V>,
 }
 
-impl<V> Cursor<V> {
-    fn new(key: String) -> Self {
-        Self { key, view: PhantomData }
+impl<V: View> Cursor<V> {
+    fn of(row: &V, order: &[Order]) -> Self {
+        Self { text: cursor::write(row, order), view: PhantomData }
     }
 }
 
@@ -105,12 +132,12 @@ impl<V: View> CursorType for Cursor<V> {
     type Error = Infallible;
 
     fn decode_cursor(text: &str) -> Result<Self, Infallible> {
-        // Arguments are read by `Arguments::page`, which can say which one is wrong.
-        Ok(Self::new(text.to_owned()))
+        // Arguments are read by `Arguments::query`, which can say which one is wrong.
+        Ok(Self { text: text.to_owned(), view: PhantomData })
     }
 
     fn encode_cursor(&self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{FORMAT} {} {}", V::TABLE, self.key))
+        self.text.clone()
     }
 }
 
@@ -121,27 +148,4 @@ fn size(argument: &str, rows: i64) -> Result<u32, Failure> {
             format!("{argument} is {rows}, and may be 1 to {PAGE_MAXIMUM}"),
         )
     })
-}
-
-fn key<V: View>(argument: &str, text: &str) -> Result<String, Failure> {
-    let wrong = || {
-        let view = V::TABLE;
-        let message =
-            format!("{argument} is no cursor of {view}: send back, unchanged, what an answer gave");
-        Failure::invalid([argument], message)
-    };
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-    let text = String::from_utf8(bytes).map_err(|_| wrong())?;
-    let mut parts = text.splitn(3, ' ');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(FORMAT), Some(table), Some(key))
-            // In the one form that answers give: others would be compared with keys as other texts.
-            if table == V::TABLE
-                && key.parse::<V::Key>().is_ok_and(|it| it.to_string() == key)
-                && !key.contains('\0') =>
-        {
-            Ok(key.to_owned())
-        }
-        _ => Err(wrong()),
-    }
 }

@@ -4,11 +4,7 @@ use anyhow::Context as _;
 use axum::http::StatusCode;
 use customers::{Customers, views};
 use shell::{
-    Client, Service, Shell,
-    client::{Page, Select},
-    position::Position,
-    reads::ReadError,
-    status::Reporter,
+    Client, Service, Shell, client::Query, position::Position, reads::ReadError, status::Reporter,
     view::views_of,
 };
 use std::{thread::available_parallelism, time::Duration};
@@ -60,9 +56,8 @@ async fn watch(shell: &Shell, client: &Client, reporter: &Reporter) {
     reporter.joined();
     let mut pulse = EAGER_PULSE;
     loop {
-        let page = Page { limit: 1, ..Page::default() };
-        let (select, new) = (Select::Page(page), Position::new());
-        match client.read::<views::Customer>(select, &new, Duration::ZERO).await {
+        let (query, new) = (Query::first(1), Position::new());
+        match client.read::<views::Customer>(query, &new, Duration::ZERO).await {
             Ok(_) => {
                 reporter.caught_up();
                 reporter.trouble(None);
@@ -72,7 +67,7 @@ async fn watch(shell: &Shell, client: &Client, reporter: &Reporter) {
                 reporter.trouble(Some(error.to_string()));
             }
             // Of a reader without a past nothing can be missing.
-            Err(ReadError::Pending { .. } | ReadError::Failed(_)) => {}
+            Err(ReadError::Pending { .. } | ReadError::Failed(_) | ReadError::Unserved(_)) => {}
         }
         shell.clock.sleep(pulse).await;
     }

@@ -202,7 +202,7 @@
 pub mod row;
 pub mod spec;
 
-pub use row::{Column, ColumnKind, ColumnType, Key};
+pub use row::{Column, ColumnKind, ColumnType, Direction, Index, Key, Texts};
 pub use shared_events::Message;
 
 use chrono::{DateTime, Utc};
@@ -328,6 +328,12 @@ pub trait View:
 
     /// The table's columns in the order of the struct's fields, the key among them.
     fn columns() -> Vec<Column>;
+
+    /// What rows are found by, and ordered by, beside their key.
+    #[must_use]
+    fn indexes() -> Vec<Index> {
+        Vec::new()
+    }
 
     /// Names every family of events that the view follows.
     fn follows(list: &mut impl Follows<Self>);

@@ -37,14 +37,42 @@ pub struct Column {
     pub kind: ColumnKind,
     /// Whether it may be null.
     pub nullable: bool,
+    /// The texts that it can have, if they are those of a [`text_enum!`](crate::text_enum).
+    pub texts: Option<&'static Texts>,
 }
 
 impl Column {
     /// The column of a field of type `T`.
     #[must_use]
     pub fn of<T: ColumnType>(name: &'static str) -> Self {
-        Self { name, kind: T::KIND, nullable: T::NULLABLE }
+        Self { name, kind: T::KIND, nullable: T::NULLABLE, texts: T::TEXTS }
     }
+}
+
+/// The texts that a column of an enum can have.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Texts {
+    /// The enum's name.
+    pub name: &'static str,
+    /// Each text, in the order of declaration.
+    pub all: &'static [&'static str],
+}
+
+/// An index of a view: rows can be asked for by its first column, and come in its order or the opposite one.
+/// The key comes last in every index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// The columns, each with the direction in which it is ordered; at least one.
+    pub columns: Vec<(&'static str, Direction)>,
+}
+
+/// Which values come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The least.
+    Ascending,
+    /// The greatest.
+    Descending,
 }
 
 /// What a column holds.

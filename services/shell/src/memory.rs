@@ -11,6 +11,7 @@ mod log;
 mod reads;
 mod registry;
 mod seat;
+mod select;
 mod store;
 mod troubles;
 mod views;

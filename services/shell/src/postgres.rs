@@ -4,6 +4,7 @@ mod ledger;
 mod migrate;
 mod news;
 mod reads;
+mod select;
 mod table;
 mod troubles;
 mod views;

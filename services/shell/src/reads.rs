@@ -1,45 +1,28 @@
 //! What can be read of a view.
+//!
+//! A [`Query`] is answered alike by any store: [`served`] says which queries are, `memory::select` is how it is meant, and
+//! `postgres::select` makes SQL of it.
+mod filter;
+mod order;
+mod query;
+pub(crate) mod served;
+mod value;
+
+pub use filter::{Comparison, Filter, Test};
+pub use order::{Direction, Nulls, Order, Place};
+pub use query::{Query, Unserved};
+pub use value::Value;
+
 use crate::position::Position;
-
-/// Which rows of a view, always in the order of the key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Select {
-    /// Those with these keys (in text form); absent ones are left out.
-    Keys(Vec<String>),
-    /// A page.
-    Page(Page),
-    /// Those between two keys, both included.
-    Range {
-        /// The first key.
-        from: Option<String>,
-        /// The last key.
-        to: Option<String>,
-    },
-}
-
-/// A page of rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
-    /// Only rows after this key.
-    pub after: Option<String>,
-    /// Only rows before this key.
-    pub before: Option<String>,
-    /// At most so many.
-    pub limit: u32,
-    /// The last ones rather than the first ones; the answer is in ascending order all the same.
-    pub backward: bool,
-    /// Whether to count all rows of the view.
-    pub count: bool,
-}
 
 /// Rows of a view, and how new they are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows<V> {
-    /// The rows in order of their keys.
+    /// The rows, in the order that was asked for.
     pub rows: Vec<V>,
-    /// How many rows the view has, if [`Page::count`] asked.
+    /// How many rows the filter holds of, if [`Query::count`] asked.
     pub total: Option<i64>,
-    /// Whether there are more rows beyond the page's limit, in its direction.
+    /// Whether there are more rows beyond the query's limit, in its direction.
     pub more: bool,
     /// All that the view had seen when it was read.
     pub position: Position,
@@ -60,6 +43,9 @@ pub enum ReadError {
         /// The view.
         view: String,
     },
+    /// The view does not answer such queries, however often it is asked.
+    #[error(transparent)]
+    Unserved(#[from] Unserved),
     /// The position is none that this fleet has given out.
     #[error("{0}: drop the position and read again")]
     Failed(String),

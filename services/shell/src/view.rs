@@ -1,5 +1,5 @@
 //! What the shell has to know of a view: its columns, what it follows, and the hash that names its version.
-use functions::{Column, Context, Decider, Follows, Message, Parts, Project, View};
+use functions::{Column, Context, Decider, Follows, Index, Message, Parts, Project, View};
 use sha2::{Digest, Sha256};
 use shared_events::Family;
 use std::fmt::Write as _;
@@ -15,6 +15,8 @@ pub struct ViewDefinition {
     pub key: &'static str,
     /// All columns, in order.
     pub columns: Vec<Column>,
+    /// What rows are found by, and ordered by, beside the key.
+    pub indexes: Vec<Index>,
     /// Whether a row is made of several streams.
     pub spans_streams: bool,
     /// The families of events that it follows.
@@ -36,6 +38,7 @@ impl ViewDefinition {
             table: V::TABLE,
             key: V::KEY,
             columns,
+            indexes: V::indexes(),
             // Rows that follow two topics have two owners as well (protocol.md V3).
             spans_streams: V::SPANS_STREAMS
                 || families.0.iter().any(|it| it.topic != families.0[0].topic),
@@ -84,11 +87,14 @@ impl<V: View> Follows<V> for Families {
     }
 }
 
-/// Covers the columns, the names and schemas of the records it follows, and the revision of the fold.
+/// Covers the columns, the indexes, the names and schemas of the records it follows, and the revision of the fold.
 fn hash<V: View>(columns: &[Column], follows: &[&'static Family]) -> String {
     let mut text = format!("{} {} {} {}\n", V::TABLE, V::KEY, V::REVISION, V::SPANS_STREAMS);
     for it in columns {
         let _ = writeln!(text, "{} {:?} {}", it.name, it.kind, it.nullable);
+    }
+    for it in V::indexes() {
+        let _ = writeln!(text, "index {:?}", it.columns);
     }
     for family in follows {
         for record in family.records() {

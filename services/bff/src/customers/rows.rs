@@ -2,7 +2,7 @@
 use crate::{errors::Failure, scalars::Uuid, session::Session};
 use async_graphql::dataloader::{DataLoader, Loader};
 use customers::views;
-use shell::client::{Client, Select};
+use shell::client::{Client, Query};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -41,8 +41,8 @@ impl Loader<Uuid> for Rows {
     type Error = Failure;
 
     async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, views::Customer>, Failure> {
-        let select = Select::Keys(ids.iter().map(|it| it.0.to_string()).collect());
-        let rows = self.client.read(select, &self.session.seen(), self.patience).await?;
+        let query = Query::keys::<views::Customer>(ids.iter().map(|it| it.0));
+        let rows = self.client.read(query, &self.session.seen(), self.patience).await?;
         self.session.saw(&rows.position);
         Ok(rows.rows.into_iter().map(|it: views::Customer| (Uuid(it.id), it)).collect())
     }

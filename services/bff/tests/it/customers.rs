@@ -218,6 +218,137 @@ async fn customers_come_in_pages() {
 }
 
 #[tokio::test]
+async fn customers_are_found_by_what_they_are_like() {
+    whole(async |_, server| {
+        let ada = server.invite("ada@example.com").await;
+        for email in ["alan@example.com", "bob@example.com", "bea@example.org"] {
+            server.invite(email).await;
+        }
+        server.mutate("verifyCustomer", json!({ "customerId": ada["id"] })).await;
+        let emails = async |arguments: &str| {
+            let document =
+                format!("{{ customers({arguments}) {{ totalCount nodes {{ email }} }} }}");
+            let it = server.ask(&document).await;
+            let it = data(&it, "customers").clone();
+            let nodes = it["nodes"].as_array().expect("nodes");
+            assert_eq!(it["totalCount"], nodes.len());
+            nodes
+                .iter()
+                .filter_map(|it| it["email"].as_str().map(str::to_owned))
+                .collect::<Vec<_>>()
+        };
+        let by_email = "orderBy: [{ field: EMAIL }]";
+        let all = ["ada@example.com", "alan@example.com", "bea@example.org", "bob@example.com"];
+        assert_eq!(emails(by_email).await, all);
+        let backward = emails("orderBy: [{ field: EMAIL, direction: DESC }]").await;
+        assert_eq!(backward, all.iter().rev().copied().collect::<Vec<_>>());
+        for (filter, expected) in [
+            ("email: { startsWith: \"a\" }", &all[..2]),
+            ("email: { eq: \"bob@example.com\" }", &all[3..]),
+            ("email: { gte: \"alan\", lt: \"bob\" }", &all[1..3]),
+            ("email: { startsWith: \"b\", contains: \".org\" }", &all[2..3]),
+            ("status: { eq: VERIFIED }", &all[..1]),
+            ("status: { ne: VERIFIED }", &all[1..]),
+            ("verifiedAt: { isNull: false }", &all[..1]),
+            ("status: { in: [VERIFIED, REMOVED] }", &all[..1]),
+            ("status: { in: [] }", &[]),
+            ("not: { email: { lt: \"b\" } }", &all[2..]),
+            (
+                "or: [{ status: { eq: VERIFIED } }, { email: { startsWith: \"bo\" } }]",
+                &[all[0], all[3]],
+            ),
+            ("and: [{ email: { lt: \"b\" } }, { status: { eq: INVITED } }]", &all[1..2]),
+            (&format!("id: {{ eq: {} }}", ada["id"]), &all[..1]),
+            ("", &all[..]),
+        ] {
+            let arguments = format!("where: {{ {filter} }}, {by_email}");
+            assert_eq!(emails(&arguments).await, expected, "{filter}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_go_on_in_their_order() {
+    whole(async |_, server| {
+        for n in 0..5 {
+            let it = server.invite(&format!("c{n}@example.com")).await;
+            if n % 2 == 0 {
+                server.mutate("verifyCustomer", json!({ "customerId": it["id"] })).await;
+            }
+        }
+        for order in [
+            "[{ field: EMAIL, direction: DESC }]",
+            "[{ field: STATUS }, { field: INVITED_AT, direction: DESC }]",
+            "[{ field: VERIFIED_AT }]",
+            "[{ field: VERIFIED_AT, nulls: FIRST }]",
+            "[{ field: VERIFIED_AT, direction: DESC }]",
+        ] {
+            let page = async |arguments: &str| {
+                let fields = "nodes { email } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }";
+                let document = format!("{{ customers(orderBy: {order}, {arguments}) {{ {fields} }} }}");
+                let it = server.ask(&document).await;
+                let it = data(&it, "customers").clone();
+                (it["nodes"].as_array().expect("nodes").clone(), it["pageInfo"].clone())
+            };
+            let (all, _) = page("first: 5").await;
+            let (mut forward, mut info) = page("first: 2").await;
+            // Rows that come and go do not move a place.
+            while info["hasNextPage"] == true {
+                let (next, after) = page(&format!("first: 2, after: {}", info["endCursor"])).await;
+                forward.extend(next);
+                info = after;
+            }
+            assert_eq!(forward, all, "{order}");
+            let (mut backward, mut info) = page("last: 2").await;
+            while info["hasPreviousPage"] == true {
+                let (mut next, before) =
+                    page(&format!("last: 2, before: {}", info["startCursor"])).await;
+                next.append(&mut backward);
+                (backward, info) = (next, before);
+            }
+            assert_eq!(backward, all, "{order} backward");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_no_index_serves_is_refused_with_the_path() {
+    whole(async |_, server| {
+        server.invite("ada@example.com").await;
+        let by_email = "{ customers(orderBy: [{ field: EMAIL }]) { edges { cursor } } }";
+        let cursor = server.ask(by_email).await;
+        let cursor = data(&cursor, "customers")["edges"][0]["cursor"].clone();
+        for (arguments, path, word) in [
+            ("where: { version: { gt: 1 } }".to_owned(), "where", "no index"),
+            ("where: { email: { contains: \"a\" } }".to_owned(), "where", "no index"),
+            ("where: { email: { eq: null } }".to_owned(), "where", "isNull"),
+            ("where: { email: { eq: 1 } }".to_owned(), "where", "String"),
+            ("where: { status: { eq: GONE } }".to_owned(), "where", "GONE"),
+            ("where: { colour: { eq: 1 } }".to_owned(), "where", "colour"),
+            ("where: { invitedAt: { gt: \"soon\" } }".to_owned(), "where", "DateTime"),
+            ("orderBy: [{ field: VERSION }]".to_owned(), "orderBy", "VERSION"),
+            ("orderBy: [{ field: EMAIL }, { field: STATUS }]".to_owned(), "orderBy", "no index"),
+            (format!("orderBy: [{{ field: EMAIL, direction: DESC }}], after: {cursor}"), "after", "another order"),
+            (format!("after: {cursor}"), "after", "another order"),
+        ] {
+            let it = server.ask(&format!("{{ customers({arguments}) {{ nodes {{ id }} }} }}")).await;
+            let error = &it.body["errors"][0];
+            assert_eq!(error["extensions"]["code"], "INVALID_INPUT", "{arguments}: {error}");
+            assert_eq!(error["extensions"]["path"][0], path, "{arguments}: {error}");
+            let message = error["message"].as_str().unwrap_or_default();
+            assert!(message.contains(word), "{arguments}: {message}");
+        }
+        let values: Vec<_> = (0..1_001).map(|n| format!("a{n}")).collect();
+        let document = "query($emails: [String!]) { customers(where: { email: { in: $emails } }) { nodes { id } } }";
+        let it = answer(server.post(&json!({ "query": document, "variables": { "emails": values } }))).await;
+        assert_eq!(it.body["errors"][0]["extensions"]["path"][0], "where", "{}", it.body);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn days_are_counted() {
     whole(async |_, server| {
         let ada = server.invite("ada@example.com").await;

@@ -21,6 +21,10 @@ functions::row! {
         pub version: i64,
     }
     revision 1;
+    index email;
+    index status, invited_at desc;
+    index invited_at;
+    index verified_at;
     follows CustomerEvent;
 }
 

@@ -9,12 +9,7 @@ use super::{
 use crate::stack::Stopwatch;
 use anyhow::bail;
 use customers::views::Customer;
-use shell::{
-    port::store::Reads as _,
-    postgres::PostgresReads,
-    reads::{Page, Select},
-    view::ViewDefinition,
-};
+use shell::{port::store::Reads as _, postgres::PostgresReads, reads::Query, view::ViewDefinition};
 use std::time::Duration;
 
 /// Events of a round, each of another customer: each makes a row.
@@ -61,9 +56,9 @@ async fn shown(
     let until = i64::try_from(until)?;
     let view = ViewDefinition::of::<Customer>("customers");
     let reads = PostgresReads::new(fleet.shell.postgres.clone());
-    let select = Select::Page(Page { limit: 1, ..Page::default() });
+    let query = Query::first(1);
     let now = async || -> anyhow::Result<i64> {
-        let rows = reads.rows("customers", &view, &select).await?;
+        let rows = reads.rows("customers", &view, &query).await?;
         Ok(rows.map_or(0, |it| it.checkpoints.iter().map(|it| it.pseq).sum()))
     };
     let before = now().await?;

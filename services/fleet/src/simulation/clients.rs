@@ -10,7 +10,7 @@ use shell::{
     client::{Answer, CommandError, Envelope},
     partition::partition_of,
     position::Position,
-    reads::{ReadError, Select},
+    reads::{Query, ReadError},
 };
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use tokio::sync::oneshot;
@@ -164,15 +164,13 @@ impl Caller {
     async fn read(&mut self, ids: Vec<Uuid>) {
         let begun = self.cluster.kernel.now();
         let seen = self.position.clone();
-        let (keys, position) = (ids.iter().map(Uuid::to_string).collect(), seen.clone());
+        let (query, position) = (Query::keys::<Customer>(ids.iter().copied()), seen.clone());
         let wait = if self.cluster.gremlin.is_calm() {
             READ_MAX
         } else {
             self.random.up_to(Duration::from_secs(3))
         };
-        let ask = async move |bff: Client| {
-            bff.read::<Customer>(Select::Keys(keys), &position, wait).await
-        };
+        let ask = async move |bff: Client| bff.read::<Customer>(query, &position, wait).await;
         let told = match self.ask(ask).await {
             Some(Ok(rows)) => {
                 self.position.merge(&rows.position);

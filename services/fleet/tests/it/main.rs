@@ -19,6 +19,7 @@ mod options;
 mod outages;
 mod process;
 mod proof;
+mod queries;
 mod records;
 mod republish;
 mod server;

@@ -5,7 +5,7 @@ use functions::{Context, Happened, Parts, Project};
 use serde_json::json;
 use shared_events::{Message as _, customers::CustomerEvent};
 use shell::{
-    client::{Page, ReadError, Select},
+    client::{Query, ReadError},
     position::Position,
     view::views_of,
 };
@@ -60,10 +60,8 @@ async fn a_changed_view_is_built_from_the_first_event_and_the_old_one_stays() {
 
     let shell = fleet.shell();
     let client = shell.client(&["customers"], views_of::<Later>()).expect("a client");
-    let read = async || {
-        let page = Page { limit: 100, ..Page::default() };
-        client.read::<Customer>(Select::Page(page), &Position::new(), Duration::ZERO).await
-    };
+    let read =
+        async || client.read::<Customer>(Query::first(100), &Position::new(), Duration::ZERO).await;
     // It never shows half of it.
     assert!(matches!(read().await, Err(ReadError::Rebuilding { .. })));
     let services = fleet.here(vec![shell::aggregator::<Later>()]);

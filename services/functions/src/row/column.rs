@@ -1,5 +1,5 @@
 //! The types a column can have, and their one JSON form.
-use super::ColumnKind;
+use super::{ColumnKind, Texts};
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use uuid::Uuid;
@@ -11,6 +11,8 @@ pub trait ColumnType: Serialize + DeserializeOwned {
     const KIND: ColumnKind;
     /// Whether its column may be null.
     const NULLABLE: bool = false;
+    /// The texts that its column can have, if they are few and known.
+    const TEXTS: Option<&'static Texts> = None;
 
     /// Writes the JSON form.
     ///
@@ -72,6 +74,7 @@ impl<T: ColumnType> ColumnType for Option<T> {
         );
         true
     };
+    const TEXTS: Option<&'static Texts> = T::TEXTS;
 
     fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -3,6 +3,10 @@
 /// Declares a view: the struct of its row and its `impl` [`View`](crate::View). What is left to write is how it follows
 /// events ([`Project`](crate::Project)).
 ///
+/// Rows can be asked for by their key, and by the first column of each `index`; they come in the order of the key, and
+/// in that of each index (`index city, since desc;`), forward and backward. Each index is work for whoever writes: a
+/// view has those that somebody asks by. Text of more than 2,000 bytes cannot be indexed.
+///
 /// The **first field is the key**; each field is a column of the same name ([`ColumnType`](crate::ColumnType)). The
 /// struct gets `Clone`, `Debug`, `PartialEq` and serde in the columns' JSON form; a column that is missing is an error,
 /// also when it may be null.
@@ -22,6 +26,7 @@
 ///     }
 ///     revision 1;
 ///     spans streams; // only where a row is made of several streams
+///     index events desc; // any number of them
 ///     follows CustomerEvent; // or several: `follows A, B;`
 /// }
 ///
@@ -40,7 +45,7 @@
 /// assert!(EventsPerDay::SPANS_STREAMS);
 /// assert_eq!(
 ///     EventsPerDay::columns()[0],
-///     Column { name: "day", kind: ColumnKind::Date, nullable: false },
+///     Column { name: "day", kind: ColumnKind::Date, nullable: false, texts: None },
 /// );
 /// ```
 #[macro_export]
@@ -55,6 +60,7 @@ macro_rules! row {
         }
         revision $revision:literal;
         $(spans $streams:ident;)?
+        $(index $($column:ident $($direction:ident)?),+;)*
         follows $($Event:ty),+ $(,)?;
     ) => {
         $(#[$about])*
@@ -84,11 +90,24 @@ macro_rules! row {
                 ]
             }
 
+            fn indexes() -> ::std::vec::Vec<$crate::Index> {
+                // An index of what is no column does not compile.
+                let _ = |row: &Self| { $($(let _ = &row.$column;)+)* };
+                ::std::vec![$($crate::Index {
+                    columns: ::std::vec![$((
+                        ::core::stringify!($column),
+                        $crate::row! { @direction $($direction)? },
+                    )),+],
+                }),*]
+            }
+
             fn follows(list: &mut impl $crate::Follows<Self>) {
                 list$(.events::<$Event>())+;
             }
         }
     };
+    (@direction) => { $crate::Direction::Ascending };
+    (@direction desc) => { $crate::Direction::Descending };
     (@spans streams) => {
         const SPANS_STREAMS: bool = true;
     };
@@ -149,6 +168,11 @@ macro_rules! text_enum {
 
         impl $crate::ColumnType for $Enum {
             const KIND: $crate::ColumnKind = $crate::ColumnKind::Text;
+            const TEXTS: ::core::option::Option<&'static $crate::Texts> =
+                ::core::option::Option::Some(&$crate::Texts {
+                    name: ::core::stringify!($Enum),
+                    all: &[$($text),+],
+                });
         }
     };
 }

@@ -76,7 +76,7 @@ fn row() -> OneOfEach {
 fn the_columns_are_the_fields_in_order() {
     let columns: Vec<_> = OneOfEach::columns()
         .into_iter()
-        .map(|Column { name, kind, nullable }| (name, kind, nullable))
+        .map(|Column { name, kind, nullable, .. }| (name, kind, nullable))
         .collect();
     assert_eq!(
         columns,

@@ -226,7 +226,7 @@ mod wrong_views {
         fn columns() -> Vec<Column> {
             vec![
                 Column::of::<Uuid>("id"),
-                Column { name: "at", kind: ColumnKind::Integer, nullable: false },
+                Column { name: "at", kind: ColumnKind::Integer, nullable: false, texts: None },
             ]
         }
 

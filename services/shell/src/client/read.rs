@@ -4,7 +4,7 @@ use crate::{
     defect::{self, Defect},
     port::store::{CheckpointRow, Head, RawRows},
     position::Position,
-    reads::{ReadError, Rows, Select},
+    reads::{Query, ReadError, Rows},
     view::ViewDefinition,
 };
 use functions::View;
@@ -20,7 +20,7 @@ impl Client {
     /// [`ReadError`] says what is missing.
     pub async fn read<V: View>(
         &self,
-        select: Select,
+        query: Query,
         seen: &Position,
         wait: Duration,
     ) -> Result<Rows<V>, ReadError> {
@@ -28,6 +28,7 @@ impl Client {
         let view = it.views.get(V::TABLE).ok_or_else(|| {
             ReadError::Unavailable(format!("the view {} is not part of this fleet", V::TABLE))
         })?;
+        query.check(view)?;
         let until = it.clock.elapsed() + wait;
         let mut checked = false;
         // When what was heard is not believed any more: a notification may be lost.
@@ -46,13 +47,13 @@ impl Client {
                 continue;
             }
             look_at = until.min(now + LOOK_AGAIN);
-            let raw = it.reads.rows(view.context, view, &select).await;
+            let raw = it.reads.rows(view.context, view, &query).await;
             let raw = raw.map_err(|error| ReadError::Unavailable(error.to_string()))?;
             let rebuilding = || ReadError::Rebuilding { view: V::TABLE.to_owned() };
             let left = until.saturating_sub(it.clock.elapsed());
             match raw {
                 Some(raw) if raw.live => match missing(view, &raw.checkpoints, seen)? {
-                    None => return rows(view, &select, &raw),
+                    None => return rows(view, &query, &raw),
                     Some(missing) => {
                         if !checked {
                             checked = true;
@@ -144,20 +145,16 @@ fn missing(
 
 fn rows<V: View>(
     view: &ViewDefinition,
-    select: &Select,
+    query: &Query,
     raw: &RawRows,
 ) -> Result<Rows<V>, ReadError> {
     let mut rows: Vec<V> = serde_json::from_str(&raw.rows)
         .map_err(|error| ReadError::Unavailable(format!("a row of {}: {error}", view.table)))?;
-    let mut more = false;
-    if let Select::Page(page) = select {
-        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-        more = rows.len() > limit;
-        if page.backward {
-            rows.drain(..rows.len().saturating_sub(limit));
-        } else {
-            rows.truncate(limit);
-        }
+    let limit = query.limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(usize::MAX));
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    if query.backward {
+        rows.reverse();
     }
     let mut position = Position::new();
     for it in &raw.checkpoints {

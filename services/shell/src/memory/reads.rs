@@ -1,14 +1,12 @@
 //! What the BFF reads, in memory.
-use super::{store::MemoryStore, troubles::troubles};
+use super::{select::select, store::MemoryStore, troubles::troubles};
 use crate::{
     port::store::{Head, LedgerRow, OutcomeRow, RawRows, Reads, StoreError},
-    reads::Select,
+    reads::Query,
     status::ContextReport,
     view::ViewDefinition,
 };
 use futures::future::{BoxFuture, ready};
-use serde_json::Value;
-use std::ops::Bound;
 use uuid::Uuid;
 
 impl Reads for MemoryStore {
@@ -43,54 +41,22 @@ impl Reads for MemoryStore {
         &'a self,
         context: &'a str,
         view: &'a ViewDefinition,
-        select: &'a Select,
+        query: &'a Query,
     ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>> {
         let rows = move || {
             self.with(context, |it| {
-            let mut of = it.views.iter().rev();
-            let table = of.find(|(of, _)| of.table == view.table && of.hash == view.hash);
-            Ok(table.map(|(_, table)| {
-                let all = &table.rows;
-                let (rows, total): (Vec<&Value>, _) = match select {
-                    Select::Keys(keys) => {
-                        let mut keys: Vec<_> = keys.iter().collect();
-                        keys.sort_unstable();
-                        keys.dedup();
-                        (keys.into_iter().filter_map(|key| all.get(key)).collect(), None)
+                let mut of = it.views.iter().rev();
+                let table = of.find(|(of, _)| of.table == view.table && of.hash == view.hash);
+                Ok(table.map(|(_, table)| {
+                    let (rows, total) = select(&table.rows, view, query);
+                    RawRows {
+                        rows: serde_json::to_string(&rows).unwrap_or_default(),
+                        total,
+                        checkpoints: table.checkpoints.values().cloned().collect(),
+                        live: table.is_live(),
                     }
-                    Select::Page(page) => {
-                        let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-                        let to = page.before.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-                        let limit = usize::try_from(page.limit).unwrap_or_default() + 1;
-                        let empty = matches!((from, to), (Bound::Excluded(a), Bound::Excluded(b)) if a >= b);
-                        let total = page.count.then(|| i64::try_from(all.len()).unwrap_or(i64::MAX));
-                        let mut rows: Vec<&Value> = Vec::new();
-                        if !empty {
-                            let range = all.range::<String, _>((from, to)).map(|(_, row)| row);
-                            if page.backward {
-                                rows = range.rev().take(limit).collect();
-                                rows.reverse();
-                            } else {
-                                rows = range.take(limit).collect();
-                            }
-                        }
-                        (rows, total)
-                    }
-                    Select::Range { from, to } => {
-                        let after = |key: &String| from.as_ref().is_none_or(|from| key >= from);
-                        let before = |key: &String| to.as_ref().is_none_or(|to| key <= to);
-                        let rows = all.iter().filter(|(key, _)| after(key) && before(key));
-                        (rows.map(|(_, row)| row).collect(), None)
-                    }
-                };
-                RawRows {
-                    rows: serde_json::to_string(&rows).unwrap_or_default(),
-                    total,
-                    checkpoints: table.checkpoints.values().cloned().collect(),
-                    live: table.is_live(),
-                }
-            }))
-        })
+                }))
+            })
         };
         Box::pin(self.seat.call("read rows", rows))
     }

@@ -1,13 +1,14 @@
 //! How others read a context's store: the BFF, and those who watch the process.
 use super::store::{CheckpointRow, OutcomeRow, StoreError};
-use crate::{reads::Select, status::ContextReport, view::ViewDefinition};
+use crate::{reads::Query, status::ContextReport, view::ViewDefinition};
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
 /// Rows and how new they are, read in one statement.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RawRows {
-    /// A JSON array of the rows, one more than asked for if there are more.
+    /// A JSON array of the rows, one more than asked for if there are more; the last ones first if it was asked for
+    /// them.
     pub rows: String,
     /// How many rows there are, if asked.
     pub total: Option<i64>,
@@ -45,11 +46,12 @@ pub trait Reads: Send + Sync + 'static {
     -> BoxFuture<'a, Result<ContextReport, StoreError>>;
 
     /// Rows of a view in the context's store, and its checkpoints, of one instant; `None` if there is no such view yet.
+    /// The query is one that the view [answers](Query::check).
     fn rows<'a>(
         &'a self,
         context: &'a str,
         view: &'a ViewDefinition,
-        select: &'a Select,
+        query: &'a Query,
     ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>>;
 
     /// The incarnation and the `pseq` that a view is known to have come to, without asking the store. It may be behind;

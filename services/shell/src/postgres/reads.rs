@@ -3,13 +3,13 @@ use super::{
     connection::{Postgres, away},
     ledger::outcomes,
     news::{CHANNEL, Heard},
-    table::{self, Selection},
+    select::{self, Parameter, Statement},
     troubles::troubles,
     views::checkpoint,
 };
 use crate::{
     port::store::{Generation, Head, OutcomeRow, RawRows, Reads, StoreError},
-    reads::{Page, Select},
+    reads::Query,
     status::ContextReport,
     view::ViewDefinition,
 };
@@ -95,67 +95,30 @@ impl PostgresReads {
         &self,
         context: &str,
         view: &ViewDefinition,
-        select: &Select,
+        query: &Query,
     ) -> Result<Option<RawRows>, StoreError> {
         let Context { pool, .. } = self.context(context)?;
         let Some(of) = self.generation(&pool, view).await? else { return Ok(None) };
-        let (selection, keys) = selection(view, select);
-        let sql = AssertSqlSafe(table::read(view, &of, &selection));
-        let mut query = sqlx::query_as::<_, (String, Option<i64>, String, Option<bool>)>(sql)
+        let Statement { sql, parameters } = select::read(view, &of, query);
+        let sql = AssertSqlSafe(sql);
+        let mut statement = sqlx::query_as::<_, (String, Option<i64>, String, Option<bool>)>(sql)
             .bind(of.table)
             .bind(&of.hash)
             .bind(of.generation);
-        for it in keys {
-            query = match it {
-                Bound::One(key) => query.bind(key),
-                Bound::Many(keys) => query.bind(keys),
+        for it in parameters {
+            statement = match it {
+                Parameter::One(text) => statement.bind(text),
+                Parameter::Many(texts) => statement.bind(texts),
             };
         }
         let (rows, total, checkpoints, live) =
-            query.fetch_one(&pool).await.map_err(|error| away(&error))?;
+            statement.fetch_one(&pool).await.map_err(|error| away(&error))?;
         let checkpoints: Vec<_> = serde_json::from_str(&checkpoints).map_err(|error| {
             StoreError::Broken(format!("checkpoints of {}: {error}", view.table))
         })?;
         let checkpoints = checkpoints.into_iter().map(checkpoint).collect();
         Ok(Some(RawRows { rows, total, checkpoints, live: live.unwrap_or(false) }))
     }
-}
-
-/// A value that a selection depends on.
-enum Bound<'a> {
-    One(&'a str),
-    Many(&'a [String]),
-}
-
-fn selection<'a>(view: &ViewDefinition, select: &'a Select) -> (Selection, Vec<Bound<'a>>) {
-    let (key, cast) = (view.key, table::key_cast(view));
-    let mut bounds = Vec::new();
-    let mut conditions = vec!["true".to_owned()];
-    let mut compare = |value: &'a Option<String>, operator: &str| {
-        if let Some(value) = value {
-            bounds.push(Bound::One(value.as_str()));
-            conditions.push(format!("t.\"{key}\" {operator} ${}::text::{cast}", bounds.len() + 3));
-        }
-    };
-    let (order, limit, count) = match select {
-        Select::Keys(keys) => {
-            conditions.push(format!("t.\"{key}\" = any($4::text[]::{cast}[])"));
-            bounds.push(Bound::Many(keys));
-            ("asc", None, false)
-        }
-        Select::Page(Page { after, before, limit, backward, count }) => {
-            compare(after, ">");
-            compare(before, "<");
-            let order = if *backward { "desc" } else { "asc" };
-            (order, Some(limit.saturating_add(1)), *count)
-        }
-        Select::Range { from, to } => {
-            compare(from, ">=");
-            compare(to, "<=");
-            ("asc", None, false)
-        }
-    };
-    (Selection { condition: conditions.join(" and "), order, limit, count }, bounds)
 }
 
 impl Reads for PostgresReads {
@@ -196,9 +159,9 @@ impl Reads for PostgresReads {
         &'a self,
         context: &'a str,
         view: &'a ViewDefinition,
-        select: &'a Select,
+        query: &'a Query,
     ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>> {
-        Box::pin(self.read(context, view, select))
+        Box::pin(self.read(context, view, query))
     }
 
     fn heard(

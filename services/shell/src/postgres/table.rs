@@ -1,7 +1,7 @@
 //! The SQL of a view's tables, made from its definition. Names come from constants in the code, never from input.
 use super::news::CHANNEL;
-use crate::{port::store::Generation, view::ViewDefinition};
-use functions::{Column, ColumnKind};
+use crate::{port::store::Generation, reads::served::with_key, view::ViewDefinition};
+use functions::{Column, ColumnKind, Direction};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ pub(super) fn schema(of: &Generation) -> String {
     format!("view_{}_{}_{}", of.table, of.hash, of.generation)
 }
 
-fn type_of(column: &Column) -> &'static str {
+pub(super) fn type_of(column: &Column) -> &'static str {
     match column.kind {
         ColumnKind::Uuid => "uuid",
         ColumnKind::Text => "text",
@@ -37,7 +37,24 @@ pub(super) fn create(view: &ViewDefinition, of: &Generation) -> String {
         let null = if it.nullable { "" } else { " not null" };
         let _ = write!(sql, "\"{}\" {}{}{null}, ", it.name, type_of(it), collation(it));
     }
-    let _ = write!(sql, "primary key (\"{}\")) with (fillfactor = 80)", view.key);
+    let _ = writeln!(sql, "primary key (\"{}\")) with (fillfactor = 80);", view.key);
+    for it in &view.indexes {
+        let columns = with_key(it, view);
+        let nullable = |name: &str| view.columns.iter().any(|it| it.name == name && it.nullable);
+        let is_nullable = columns.iter().any(|it| nullable(it.0));
+        // Read backward, an index has the opposite order; where nulls are least is an order of its own.
+        for greatest in [true, false].into_iter().take(1 + usize::from(is_nullable)) {
+            let column = |(name, direction): &(&str, Direction)| {
+                let is_ascending = *direction == Direction::Ascending;
+                let direction = if is_ascending { "asc" } else { "desc" };
+                let nulls = if is_ascending == greatest { "last" } else { "first" };
+                format!("\"{name}\" {direction} nulls {nulls}")
+            };
+            let columns: Vec<String> = columns.iter().map(column).collect();
+            let _ =
+                writeln!(sql, "create index on {schema}.{} ({});", view.table, columns.join(", "));
+        }
+    }
     sql
 }
 
@@ -114,41 +131,4 @@ pub(super) fn text(row: &Value, column: &Column) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     }
-}
-
-/// How rows are selected: a condition and an order, on parameters 4 and 5; the limit is a number.
-pub(super) struct Selection {
-    pub(super) condition: String,
-    pub(super) order: &'static str,
-    pub(super) limit: Option<u32>,
-    pub(super) count: bool,
-}
-
-/// Rows, checkpoints and whether the view is live: one statement, so that they are of one instant (R4).
-/// Parameters 1–3 are the generation.
-pub(super) fn read(view: &ViewDefinition, of: &Generation, selection: &Selection) -> String {
-    let (schema, table, key) = (schema(of), view.table, view.key);
-    let Selection { condition, order, limit, count } = selection;
-    let limit = limit.map_or(String::new(), |it| format!("limit {it}"));
-    let total = if *count {
-        format!("(select count(*) from {schema}.{table})")
-    } else {
-        "null::bigint".into()
-    };
-    format!(
-        "select
-    (select coalesce(json_agg(r order by r.\"{key}\"), '[]')::text
-        from (select t.* from {schema}.{table} t where {condition} order by t.\"{key}\" {order} {limit}) r) as rows,
-    {total} as total,
-    (select coalesce(json_agg(json_build_array(c.topic, c.part, c.incarnation, c.epoch, c.pseq, c.next_offset, c.caught_up)), '[]')::text
-        from read.checkpoint c where (c.view, c.hash, c.generation) = ($1, $2, $3)) as checkpoints,
-    (select count(*) >= min(g.parts) from read.checkpoint c
-        join read.generation g using (view, hash, generation)
-        where (c.view, c.hash, c.generation) = ($1, $2, $3) and c.caught_up) as live"
-    )
-}
-
-/// The type of the key, for casts of parameters.
-pub(super) fn key_cast(view: &ViewDefinition) -> &'static str {
-    key_type(view)
 }

@@ -21,7 +21,7 @@ use shell::{
     partition::partition_of,
     port::log::Outgoing,
     position::Position,
-    reads::{Rows, Select},
+    reads::{Query, Rows},
 };
 use std::{
     sync::{Arc, Mutex},
@@ -208,13 +208,13 @@ pub(crate) fn code(answer: &Answer) -> &str {
     answer.rejection.as_ref().map_or("", |it| &it.code)
 }
 
-pub(crate) async fn rows<V: View>(client: &Client, select: Select, seen: &Position) -> Rows<V> {
-    client.read::<V>(select, seen, WAIT).await.unwrap()
+pub(crate) async fn rows<V: View>(client: &Client, query: Query, seen: &Position) -> Rows<V> {
+    client.read::<V>(query, seen, WAIT).await.unwrap()
 }
 
 pub(crate) async fn customer(client: &Client, n: u128, seen: &Position) -> Option<Customer> {
-    let select = Select::Keys(vec![id(n).to_string()]);
-    rows::<Customer>(client, select, seen).await.rows.into_iter().next()
+    let query = Query::keys::<Customer>([id(n)]);
+    rows::<Customer>(client, query, seen).await.rows.into_iter().next()
 }
 
 /// All that happened in a context.
@@ -297,8 +297,8 @@ fn a_command_becomes_a_row_that_its_sender_sees() {
         let answer = send(&client, VerifyCustomer { customer_id: id(1) }).await.unwrap();
         let row = customer(&client, 1, &answer.position).await.unwrap();
         assert!(row.verified_at.is_some());
-        let select = Select::Range { from: None, to: None };
-        let days = rows::<InvitationsPerDay>(&client, select, &answer.position).await.rows;
+        let days =
+            rows::<InvitationsPerDay>(&client, Query::default(), &answer.position).await.rows;
         assert_eq!((days.len(), days[0].invited, days[0].verified), (1, 1, 1));
     });
 }

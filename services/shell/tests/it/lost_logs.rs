@@ -8,7 +8,7 @@ use crate::{
 };
 use customers::{Customers, views::Customer};
 use shared_events::customers::VerifyCustomer;
-use shell::{position::Position, reads::Select};
+use shell::{position::Position, reads::Query};
 use std::time::Duration;
 
 #[test]
@@ -135,6 +135,6 @@ fn a_whole_log_that_was_recreated_goes_on_where_the_ledger_is() {
     }
 }
 
-fn all() -> Select {
-    Select::Range { from: None, to: None }
+fn all() -> Query {
+    Query::default()
 }

@@ -8,12 +8,12 @@ use shared_events::customers::{RemoveCustomer, VerifyCustomer};
 use shell::{
     clock::Clock,
     position::Position,
-    reads::{Page, ReadError, Select},
+    reads::{Query, ReadError},
 };
 use std::time::Duration;
 
-fn all() -> Select {
-    Select::Range { from: None, to: None }
+fn all() -> Query {
+    Query::default()
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn the_answer_to_a_list_carries_all_that_the_view_had() {
         for n in 1..=20 {
             seen.merge(&accepted(&client, invite(n, &format!("{n}@x.org"))).await.position);
         }
-        let counted = || Select::Page(Page { limit: 1, count: true, ..Page::default() });
+        let counted = || Query { count: true, ..Query::first(1) };
         let list = rows::<Customer>(&client, counted(), &seen).await;
         assert_eq!((list.total, &list.position), (Some(20), &seen));
         // Another view must not show less to whoever saw this.

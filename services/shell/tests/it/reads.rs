@@ -8,7 +8,7 @@ use shell::{
     Client,
     memory::{Fleet, FleetOptions},
     position::Position,
-    reads::{Page, ReadError, Select},
+    reads::{Comparison, Filter, Place, Query, ReadError, Test, Value},
 };
 
 /// Customers 1 to `count`, and where they can be seen.
@@ -36,10 +36,10 @@ fn with_customers(count: u128, test: impl AsyncFnOnce(&Fleet, Client, Position))
 #[test]
 fn keys_find_their_rows_in_order_and_nothing_else() {
     with_customers(5, async |_, client, seen| {
-        let keys = [4, 9, 2, 2].map(|n| id(n).to_string());
-        let found = rows::<Customer>(&client, Select::Keys(keys.into()), &seen).await;
+        let keys = Query::keys::<Customer>([4, 9, 2, 2].map(id));
+        let found = rows::<Customer>(&client, keys, &seen).await;
         assert_eq!((numbers(&found.rows), found.total, found.more), (vec![2, 4], None, false));
-        let none = rows::<Customer>(&client, Select::Keys(Vec::new()), &seen).await;
+        let none = rows::<Customer>(&client, Query::keys::<Customer>([]), &seen).await;
         assert_eq!(none.rows, []);
         assert_eq!(none.position, seen, "it tells how new it is even so");
     });
@@ -48,32 +48,32 @@ fn keys_find_their_rows_in_order_and_nothing_else() {
 #[test]
 fn pages_follow_each_other_forward_and_backward() {
     with_customers(7, async |_, client, seen| {
-        let page = async |page: Page| {
-            let found = rows::<Customer>(&client, Select::Page(page), &seen).await;
+        let page = async |query: Query| {
+            let found = rows::<Customer>(&client, query, &seen).await;
             (numbers(&found.rows), found.more, found.total)
         };
-        let key = |n| Some(id(n).to_string());
-        let first = Page { limit: 3, count: true, ..Page::default() };
+        let key = |n| Some(Place(vec![Some(Value::Uuid(id(n)))]));
+        let first = Query { count: true, ..Query::first(3) };
         assert_eq!(page(first.clone()).await, (vec![1, 2, 3], true, Some(7)));
-        let next = Page { after: key(3), ..first.clone() };
+        let next = Query { after: key(3), ..first.clone() };
         assert_eq!(page(next).await, (vec![4, 5, 6], true, Some(7)));
-        let end = Page { after: key(6), count: false, ..first.clone() };
+        let end = Query { after: key(6), count: false, ..first.clone() };
         assert_eq!(page(end).await, (vec![7], false, None));
-        let exact = Page { after: key(4), ..first.clone() };
+        let exact = Query { after: key(4), ..first.clone() };
         assert_eq!(page(exact).await, (vec![5, 6, 7], false, Some(7)));
-        let last = Page { backward: true, ..first.clone() };
+        let last = Query { backward: true, ..first.clone() };
         assert_eq!(page(last.clone()).await, (vec![5, 6, 7], true, Some(7)));
-        let before = Page { before: key(5), ..last.clone() };
+        let before = Query { before: key(5), ..last.clone() };
         assert_eq!(page(before).await, (vec![2, 3, 4], true, Some(7)));
-        let begin = Page { before: key(4), ..last.clone() };
+        let begin = Query { before: key(4), ..last.clone() };
         assert_eq!(page(begin).await, (vec![1, 2, 3], false, Some(7)));
-        let between = Page { after: key(2), before: key(5), ..first.clone() };
+        let between = Query { after: key(2), before: key(5), ..first.clone() };
         assert_eq!(page(between).await, (vec![3, 4], false, Some(7)));
-        let empty = Page { after: key(5), before: key(2), ..first.clone() };
+        let empty = Query { after: key(5), before: key(2), ..first.clone() };
         assert_eq!(page(empty).await, (vec![], false, Some(7)));
-        let past = Page { after: key(99), ..first.clone() };
+        let past = Query { after: key(99), ..first.clone() };
         assert_eq!(page(past).await, (vec![], false, Some(7)));
-        let none = Page { limit: 0, ..first };
+        let none = Query { limit: Some(0), ..first };
         assert_eq!(page(none).await, (vec![], true, Some(7)));
     });
 }
@@ -82,9 +82,14 @@ fn pages_follow_each_other_forward_and_backward() {
 fn a_range_includes_both_ends() {
     with_customers(6, async |_, client, seen| {
         let range = async |from: Option<u128>, to: Option<u128>| {
-            let key = |it: Option<u128>| it.map(|n| id(n).to_string());
-            let select = Select::Range { from: key(from), to: key(to) };
-            numbers(&rows::<Customer>(&client, select, &seen).await.rows)
+            let bound = |is, it: Option<u128>| {
+                it.map(|n| Filter::field("id", Test::Is(is, Value::Uuid(id(n)))))
+            };
+            let from = bound(Comparison::GreaterOrEqual, from);
+            let to = bound(Comparison::LessOrEqual, to);
+            let filter = Filter::All(from.into_iter().chain(to).collect());
+            let query = Query { filter, ..Query::default() };
+            numbers(&rows::<Customer>(&client, query, &seen).await.rows)
         };
         assert_eq!(range(None, None).await, [1, 2, 3, 4, 5, 6]);
         assert_eq!(range(Some(2), Some(4)).await, [2, 3, 4]);
@@ -97,11 +102,11 @@ fn a_range_includes_both_ends() {
 #[test]
 fn a_view_that_spans_streams_is_read_by_its_own_key() {
     with_customers(6, async |_, client, seen| {
-        let all = Select::Range { from: None, to: None };
+        let all = Query::default();
         let days = rows::<InvitationsPerDay>(&client, all, &seen).await.rows;
         assert_eq!((days.len(), days[0].invited), (1, 6));
-        let select = Select::Keys(vec![days[0].day.to_string()]);
-        assert_eq!(rows::<InvitationsPerDay>(&client, select, &seen).await.rows, days);
+        let query = Query::keys::<InvitationsPerDay>([days[0].day]);
+        assert_eq!(rows::<InvitationsPerDay>(&client, query, &seen).await.rows, days);
     });
 }
 
@@ -109,7 +114,7 @@ fn a_view_that_spans_streams_is_read_by_its_own_key() {
 fn a_view_that_nobody_builds_yet_is_being_built() {
     run(async |fleet| {
         let client = fleet.client::<Customers>();
-        let all = Select::Range { from: None, to: None };
+        let all = Query::default();
         let error = client.read::<Customer>(all.clone(), &Position::new(), WAIT).await.unwrap_err();
         assert_eq!(error, ReadError::Rebuilding { view: "customer".to_owned() });
         // And is there as soon as it is built.
@@ -131,7 +136,7 @@ fn a_view_that_has_to_catch_up_is_not_shown_half() {
         customers(&client, 400).await;
         // So that a reader comes in between.
         fleet.store.set_slow(7);
-        let all = || Select::Page(Page { limit: 1, count: true, ..Page::default() });
+        let all = || Query { count: true, ..Query::first(1) };
         let _aggregator = fleet.aggregator::<Customers>();
         let found = client.read::<Customer>(all(), &Position::new(), WAIT).await.unwrap();
         assert_eq!(found.total, Some(400), "all that was there when it began, or an error");
@@ -142,7 +147,7 @@ fn a_view_that_has_to_catch_up_is_not_shown_half() {
 fn with_the_store_away_a_read_says_so() {
     with_customers(1, async |fleet, client, seen| {
         fleet.store.set_away(true);
-        let all = Select::Range { from: None, to: None };
+        let all = Query::default();
         let error = client.read::<Customer>(all, &seen, WAIT).await.unwrap_err();
         assert!(matches!(error, ReadError::Unavailable(_)), "{error:?}");
     });

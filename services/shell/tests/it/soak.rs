@@ -16,7 +16,7 @@ use shell::{
     client::{Answer, CommandError, Envelope},
     memory::{Fleet, FleetOptions},
     position::Position,
-    reads::Select,
+    reads::Query,
 };
 use std::{
     cell::Cell,
@@ -85,9 +85,9 @@ async fn assert_reads_own_write(
     seen: &mut Position,
 ) {
     seen.merge(&answer.position);
-    let select = Select::Keys(vec![shared_events::Message::stream(command).to_string()]);
+    let query = Query::keys::<Customer>([shared_events::Message::stream(command)]);
     // The store may be away: then there is an error, and no old row.
-    let Ok(found) = client.read::<Customer>(select, seen, Duration::from_millis(200)).await else {
+    let Ok(found) = client.read::<Customer>(query, seen, Duration::from_millis(200)).await else {
         return;
     };
     if answer.verdict == Verdict::Accepted {

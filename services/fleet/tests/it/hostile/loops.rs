@@ -8,7 +8,7 @@ use shared_events::{
     headers::{CommandHeaders, EventHeaders, RawHeaders, ReplyTo},
 };
 use shell::{
-    client::{Envelope, Select},
+    client::{Envelope, Query},
     clock::Clock,
     codec::Codec,
     memory::{Fleet, FleetOptions},
@@ -72,8 +72,8 @@ pub(super) fn events(bytes: &[u8]) {
 async fn shown(fleet: &Fleet, customer_id: Uuid) {
     let seen = invited(fleet, customer_id).await;
     let client = fleet.client::<Customers>();
-    let select = Select::Keys(vec![customer_id.to_string()]);
-    let rows = client.read::<views::Customer>(select, &seen, WAIT).await.expect("is shown");
+    let query = Query::keys::<views::Customer>([customer_id]);
+    let rows = client.read::<views::Customer>(query, &seen, WAIT).await.expect("is shown");
     assert_eq!(rows.rows.len(), 1);
 }
 

@@ -2,7 +2,10 @@
 use bff::relay::Arguments;
 use customers::views::{Customer, InvitationsPerDay};
 use functions::View;
-use shell::position::{MAX_LENGTH, Position};
+use shell::{
+    position::{MAX_LENGTH, Position},
+    view::ViewDefinition,
+};
 
 /// The position of a header.
 pub(super) fn position(bytes: &[u8]) {
@@ -33,13 +36,10 @@ fn of<V: View>(after: &str, before: &str) {
     let given = |it: &str| (!it.is_empty()).then(|| it.to_owned());
     let arguments =
         Arguments { after: given(after), before: given(before), ..Arguments::default() };
-    match arguments.page::<V>(true) {
-        Ok(page) => {
-            for key in page.after.iter().chain(&page.before) {
-                // In the one form in which keys are compared with each other.
-                let canonical = key.parse::<V::Key>().ok().map(|it| it.to_string());
-                assert_eq!(canonical.as_ref(), Some(key), "another form of a key");
-            }
+    match arguments.query::<V>(true) {
+        Ok(query) => {
+            let view = ViewDefinition::of::<V>("customers");
+            assert_eq!(query.check(&view), Ok(()), "a cursor that the view does not know");
         }
         Err(failure) => assert!(failure.message.len() <= 1_000, "{}", failure.message),
     }

@@ -258,6 +258,19 @@ fn postgres_answers_as_a_look_at_every_row_does() {
     if let Err(error) = checked {
         panic!("{error}");
     }
+    // Those who ask at the same time are answered by few statements, each with its own rows.
+    let ids: Vec<Uuid> =
+        (0..40_u128).map(|n| Uuid::from_u128(n * 0x0123_4567_89ab_cdef_0123_4567_89ab)).collect();
+    let asked = ids.windows(3).map(|it| Query::keys::<Thing>(it.iter().copied().rev()));
+    let all = asked.map(async |query| {
+        let told = postgres.rows(CONTEXT, &view, &query).await.expect("rows").expect("a view");
+        let meant =
+            Reads::rows(&memory, CONTEXT, &view, &query).await.expect("rows").expect("a view");
+        let things = |rows: &str| serde_json::from_str::<Vec<Thing>>(rows).expect("things");
+        assert_eq!(things(&told.rows), things(&meant.rows), "{query:?}");
+    });
+    runtime.block_on(futures::future::join_all(all));
+
     // Or it would have compared nothing with nothing.
     let (found, served) = (found.into_inner(), served.into_inner());
     assert!(found > 1_000 && served > 300, "{found} found something, {served} are answered");

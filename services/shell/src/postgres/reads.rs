@@ -1,6 +1,7 @@
 //! What the BFF reads from Postgres: pooled connections, and a listener for each context.
 use super::{
     connection::{Postgres, away},
+    gather::{self, Gatherer},
     ledger::outcomes,
     news::{CHANNEL, Heard},
     select::{self, Parameter, Statement},
@@ -31,6 +32,7 @@ pub struct PostgresReads {
     server: Postgres,
     contexts: Mutex<BTreeMap<String, Context>>,
     generations: Mutex<BTreeMap<(&'static str, String), i32>>,
+    gatherers: Mutex<BTreeMap<Generation, Arc<Gatherer>>>,
 }
 
 #[derive(Clone)]
@@ -46,7 +48,12 @@ impl PostgresReads {
     /// Opens nothing until something is read.
     #[must_use]
     pub fn new(server: Postgres) -> Self {
-        Self { server, contexts: Mutex::default(), generations: Mutex::default() }
+        Self {
+            server,
+            contexts: Mutex::default(),
+            generations: Mutex::default(),
+            gatherers: Mutex::default(),
+        }
     }
 
     fn context(&self, name: &str) -> Result<Context, StoreError> {
@@ -91,6 +98,12 @@ impl PostgresReads {
         Ok(generation.map(of))
     }
 
+    fn gatherer(&self, pool: PgPool, view: &ViewDefinition, of: Generation) -> Arc<Gatherer> {
+        let mut gatherers = self.gatherers.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = gatherers.entry(of.clone());
+        Arc::clone(entry.or_insert_with(|| Arc::new(Gatherer::new(pool, view, of))))
+    }
+
     async fn read(
         &self,
         context: &str,
@@ -99,6 +112,9 @@ impl PostgresReads {
     ) -> Result<Option<RawRows>, StoreError> {
         let Context { pool, .. } = self.context(context)?;
         let Some(of) = self.generation(&pool, view).await? else { return Ok(None) };
+        if let Some(keys) = gather::keys(query, view) {
+            return self.gatherer(pool, view, of).rows(keys).await.map(Some);
+        }
         let Statement { sql, parameters } = select::read(view, &of, query);
         let sql = AssertSqlSafe(sql);
         let mut statement = sqlx::query_as::<_, (String, Option<i64>, String, Option<bool>)>(sql)

@@ -19,6 +19,16 @@ pub(super) enum Parameter {
     Many(Vec<String>),
 }
 
+/// How far the view has come. Parameters 1–3 are the generation.
+pub(super) const CHECKPOINTS: &str =
+    "(select coalesce(json_agg(json_build_array(c.topic, c.part, c.incarnation, c.epoch, c.pseq, c.next_offset, c.caught_up)), '[]')::text
+        from read.checkpoint c where (c.view, c.hash, c.generation) = ($1, $2, $3))";
+
+/// Whether it once had all there was.
+pub(super) const LIVE: &str = "(select count(*) >= min(g.parts) from read.checkpoint c
+        join read.generation g using (view, hash, generation)
+        where (c.view, c.hash, c.generation) = ($1, $2, $3) and c.caught_up)";
+
 /// Rows, checkpoints and whether the view is live: one statement, so that they are of one instant (R4).
 /// Parameters 1–3 are the generation.
 pub(super) fn read(view: &ViewDefinition, of: &Generation, query: &Query) -> Statement {
@@ -46,11 +56,8 @@ pub(super) fn read(view: &ViewDefinition, of: &Generation, query: &Query) -> Sta
     (select coalesce(json_agg(r), '[]')::text
         from (select t.* from {schema}.{table} t where {conditions} order by {order} {limit}) r) as rows,
     {total} as total,
-    (select coalesce(json_agg(json_build_array(c.topic, c.part, c.incarnation, c.epoch, c.pseq, c.next_offset, c.caught_up)), '[]')::text
-        from read.checkpoint c where (c.view, c.hash, c.generation) = ($1, $2, $3)) as checkpoints,
-    (select count(*) >= min(g.parts) from read.checkpoint c
-        join read.generation g using (view, hash, generation)
-        where (c.view, c.hash, c.generation) = ($1, $2, $3) and c.caught_up) as live",
+    {CHECKPOINTS} as checkpoints,
+    {LIVE} as live",
         conditions = conditions.join(" and "),
         order = order.iter().map(ordered).collect::<Vec<_>>().join(", "),
     );

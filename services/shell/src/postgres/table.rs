@@ -26,7 +26,7 @@ fn collation(column: &Column) -> &'static str {
     if column.kind == ColumnKind::Text { " collate \"C\"" } else { "" }
 }
 
-fn key_type(view: &ViewDefinition) -> &'static str {
+pub(super) fn key_type(view: &ViewDefinition) -> &'static str {
     view.key_column().map_or("text", type_of)
 }
 

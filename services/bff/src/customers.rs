@@ -5,6 +5,7 @@ pub(crate) use rows::Rows;
 
 use crate::{
     commands::{self, Answered, Patience, of},
+    counts::{CountOf, FieldOf},
     errors::Failure,
     filter::Where,
     order::OrderBy,
@@ -15,14 +16,19 @@ use crate::{
 use async_graphql::{
     ComplexObject, Context, Enum, InputObject, Object, SimpleObject, dataloader::DataLoader,
 };
-use customers::views;
+use customers::{
+    Customers,
+    email::{Email, Problem},
+    views,
+};
+use functions::Context as _;
 use shared_events::customers::{
     ChangeCustomerEmail, CustomerCommand, InviteCustomer, RemoveCustomer, VerifyCustomer,
 };
 use shell::{
     client::Client,
     ids,
-    reads::{Comparison, Filter, Query, Test, Value},
+    reads::{Comparison, Counts, Filter, Query, Test, Value},
 };
 use std::sync::Arc;
 
@@ -275,6 +281,46 @@ impl CustomerQueries {
         Ok(relay::connection(&query, rows, Customer))
     }
 
+    /// Whether a customer has this e-mail address, in whatever form it is typed. Strongly consistent: it asks the side
+    /// that decides, and is never older than any answer to a mutation.
+    #[graphql(complexity = 5)]
+    async fn is_email_taken(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The e-mail address.")] email: String,
+    ) -> Result<bool, Failure> {
+        let email = Email::parse(&email).map_err(|problem| match problem {
+            Problem::Missing => Failure::invalid(["email"], "email is empty"),
+            Problem::Invalid(why) => Failure::invalid(["email"], why.to_string()),
+        })?;
+        Ok(of::<Client>(context)?.holder(Customers::NAME, &email.unique()).await?.is_some())
+    }
+
+    /// How many customers there are, by what they are like: `customerCounts(by: [STATUS]) { status count }`. At most
+    /// 1,000 lines, in the order of the values.
+    #[graphql(complexity = "1 + 50 * child_complexity")]
+    async fn customer_counts(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "By what; without any, all are counted together.", default)] by: Vec<
+            FieldOf<views::Customer>,
+        >,
+        #[graphql(name = "where", desc = "Only those of which this holds.")] filter: Option<
+            Where<views::Customer>,
+        >,
+    ) -> Result<Vec<CountOf<views::Customer>>, Failure> {
+        let filter = filter.map(|it| it.filter).transpose()?.unwrap_or_default();
+        let by: Vec<_> = by.into_iter().map(|it| it.column).collect();
+        let (session, patience) = (of::<Arc<Session>>(context)?, of::<Patience>(context)?);
+        let counts = Counts { filter, by: by.clone() };
+        let client = of::<Client>(context)?;
+        let counted = client
+            .count::<views::Customer>(counts, &session.seen(), session.patience(patience.read))
+            .await?;
+        session.saw(&counted.position);
+        Ok(counted.rows.into_iter().map(|it| CountOf::new(it, by.clone())).collect())
+    }
+
     /// How many customers were invited and verified, day by day; a day without either is left out.
     #[graphql(complexity = "1 + 366 * child_complexity")]
     async fn invitations_per_day(
@@ -310,7 +356,9 @@ async fn read<V: functions::View>(
     query: Query,
 ) -> Result<shell::client::Rows<V>, Failure> {
     let (session, patience) = (of::<Arc<Session>>(context)?, of::<Patience>(context)?);
-    let rows = of::<Client>(context)?.read::<V>(query, &session.seen(), patience.read).await?;
+    let rows = of::<Client>(context)?
+        .read::<V>(query, &session.seen(), session.patience(patience.read))
+        .await?;
     session.saw(&rows.position);
     Ok(rows)
 }

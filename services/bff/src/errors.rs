@@ -137,7 +137,9 @@ impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         let message = error.to_string();
         match error {
-            ReadError::Pending { .. } => Self::new(Code::Pending, message),
+            ReadError::Pending { missing } => {
+                Self::new(Code::Pending, message).with("missing", missing)
+            }
             ReadError::Rebuilding { view } => {
                 Self::new(Code::Rebuilding, message).with("view", view)
             }

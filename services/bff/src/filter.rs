@@ -1,15 +1,15 @@
 //! `where`: the filter of a view's rows, made from the columns of the view.
 use crate::{
+    counts::scalar,
     errors::Failure,
-    registering::{input_object, input_value, lower_camel, scalar, upper_camel},
-    scalars,
+    registering::{input_object, input_value, lower_camel, upper_camel},
 };
 use async_graphql::{
     InputType, InputValueResult, Name, Value as Given,
     registry::{MetaInputValue, MetaTypeId, Registry},
 };
 use functions::{Column, ColumnKind, View};
-use shell::reads::{Comparison, Filter, Test, Value};
+use shell::reads::{Comparison, Filter, Test, Value, words};
 use std::{borrow::Cow, marker::PhantomData};
 
 /// Which rows of `V`.
@@ -34,6 +34,11 @@ impl<V: View> InputType for Where<V> {
                 let about = format!("What `{}` has to be.", lower_camel(column.name));
                 let ty = tests_type(&column, registry);
                 fields.push(input_value(lower_camel(column.name), &about, ty));
+            }
+            if !V::searched().is_empty() {
+                let about = "Words or their beginnings, each of which a row has to have; capital or small letters are \
+                    the same. Without another order, rows that have whole words come first.";
+                fields.push(input_value("search".to_owned(), about, "String".to_owned()));
             }
             for (word, about, ty) in [
                 (
@@ -84,6 +89,10 @@ fn filter<V: View>(value: Given, path: &[&str]) -> Result<Filter, Failure> {
         let path = &[path, &[name.as_str()]].concat();
         let wrong = |why: &str| Failure::invalid(path.iter().copied(), why);
         match name.as_str() {
+            "search" if !V::searched().is_empty() => match value {
+                Given::String(text) => all.push(Filter::Search(words(&text))),
+                _ => return Err(wrong("it is no text")),
+            },
             "and" => all.push(Filter::All(filters::<V>(value, path)?)),
             "or" => all.push(Filter::Any(filters::<V>(value, path)?)),
             "not" => all.push(Filter::Not(Box::new(filter::<V>(value, path)?))),
@@ -150,22 +159,17 @@ fn value(column: &Column, value: &Given) -> Result<Value, String> {
         Given::Number(it) => it.as_i64().map(Value::Integer),
         Given::Binary(_) | Given::List(_) | Given::Object(_) => None,
     };
-    let fits = found.filter(|it| it.kind() == column.kind);
+    let is_known = |it: &Value| match (column.texts, it) {
+        (Some(texts), Value::Text(text)) => texts.all.contains(&text.as_str()),
+        _ => true,
+    };
+    let fits = found.filter(|it| it.kind() == column.kind && is_known(it));
     fits.ok_or_else(|| format!("{value} is no such value"))
 }
 
 /// The input type of the tests of a column; it is made if it is not there yet.
 fn tests_type(column: &Column, registry: &mut Registry) -> String {
-    let scalar: String = match (column.texts, column.kind) {
-        // The type of its output, whose names are the texts.
-        (Some(texts), _) => texts.name.to_owned(),
-        (None, ColumnKind::Uuid) => scalar::<scalars::Uuid>(registry),
-        (None, ColumnKind::Text) => scalar::<String>(registry),
-        (None, ColumnKind::Integer) => scalar::<i64>(registry),
-        (None, ColumnKind::Boolean) => scalar::<bool>(registry),
-        (None, ColumnKind::Instant) => scalar::<scalars::Instant>(registry),
-        (None, ColumnKind::Date) => scalar::<scalars::Date>(registry),
-    };
+    let scalar = scalar(column, registry);
     let name = format!("{scalar}Filter");
     if registry.types.contains_key(&name) {
         return name;

@@ -3,12 +3,14 @@
 //! In the order in which a request meets them: media type of the answer, headers, method, body, room for one more,
 //! document, execution. Whatever is wrong is answered in the form of a GraphQL error.
 mod answer;
+mod export;
 mod negotiation;
 mod page;
 mod request;
 mod server;
 mod stream;
 
+pub use export::exports;
 pub use page::Assets;
 pub use server::serve;
 

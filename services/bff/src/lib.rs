@@ -13,9 +13,11 @@
 //! 2. its queries and mutations in the two lists of `schema.rs`, its name in the one of `commands.rs`.
 mod commands;
 mod config;
+mod counts;
 mod customers;
 pub mod document;
 pub mod errors;
+mod export;
 mod filter;
 pub mod http;
 pub mod limits;

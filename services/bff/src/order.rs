@@ -1,6 +1,7 @@
 //! `orderBy`: the orders of a view's rows, made from the columns of the view.
-use crate::registering::{
-    enumeration, input_object, input_value, lower_camel, scalar, upper_camel,
+use crate::{
+    counts::FieldOf,
+    registering::{input_object, input_value, name_of, upper_camel},
 };
 use async_graphql::{
     Enum, InputType, InputValueError, InputValueResult, Value as Given,
@@ -45,16 +46,14 @@ impl<V: View> InputType for OrderBy<V> {
     fn create_type_info(registry: &mut Registry) -> String {
         registry.create_input_type::<Self, _>(MetaTypeId::InputObject, |registry| {
             let name = Self::type_name();
-            let columns = format!("{name}Field");
-            let value =
-                |column: &&str| (column.to_uppercase(), format!("`{}`.", lower_camel(column)));
-            let values = columns_of::<V>().iter().map(value).collect();
-            let about = "What rows can be ordered by.";
-            registry.types.insert(columns.clone(), enumeration(&columns, about, values));
             let (direction, nulls) =
-                (scalar::<OrderDirection>(registry), scalar::<OrderNulls>(registry));
+                (name_of::<OrderDirection>(registry), name_of::<OrderNulls>(registry));
             let fields = vec![
-                input_value("field".to_owned(), "What they are ordered by.", format!("{columns}!")),
+                input_value(
+                    "field".to_owned(),
+                    "What they are ordered by.",
+                    FieldOf::<V>::create_type_info(registry),
+                ),
                 input_value(
                     "direction".to_owned(),
                     "Which values come first; the least if absent.",
@@ -74,15 +73,8 @@ impl<V: View> InputType for OrderBy<V> {
         let Some(Given::Object(mut fields)) = value else {
             return Err(InputValueError::expected_type(value.unwrap_or_default()));
         };
-        let name = fields.swap_remove("field").unwrap_or_default();
-        let name = match &name {
-            Given::Enum(name) => name.as_str(),
-            Given::String(name) => name,
-            _ => "",
-        };
-        let column = columns_of::<V>().into_iter().find(|it| it.to_uppercase() == name);
-        let column = column
-            .ok_or_else(|| InputValueError::custom(format!("nothing is ordered by {name:?}")))?;
+        let field = FieldOf::<V>::parse(fields.swap_remove("field"));
+        let column = field.map_err(InputValueError::propagate)?.column;
         let direction = Option::<OrderDirection>::parse(fields.swap_remove("direction"))
             .map_err(InputValueError::propagate)?;
         let nulls = Option::<OrderNulls>::parse(fields.swap_remove("nulls"))
@@ -107,15 +99,4 @@ impl<V: View> InputType for OrderBy<V> {
     fn as_raw_value(&self) -> Option<&Self> {
         Some(self)
     }
-}
-
-/// The columns that an order can have: those of its indexes, and the key.
-fn columns_of<V: View>() -> Vec<&'static str> {
-    let mut all = vec![V::KEY];
-    for (column, _) in V::indexes().into_iter().flat_map(|it| it.columns) {
-        if !all.contains(&column) {
-            all.push(column);
-        }
-    }
-    all
 }

@@ -1,11 +1,12 @@
 //! Types of the schema that are made from a view's columns rather than from a type in Rust. Their rest is the library's.
 use async_graphql::{
-    InputType,
-    registry::{Deprecation, MetaEnumValue, MetaInputValue, MetaType, Registry},
+    CacheControl, InputType,
+    indexmap::IndexMap,
+    registry::{Deprecation, MetaEnumValue, MetaField, MetaInputValue, MetaType, Registry},
 };
 
-/// The name of a scalar's type.
-pub(crate) fn scalar<T: InputType>(registry: &mut Registry) -> String {
+/// The name of a type, which is made if it is not there yet.
+pub(crate) fn name_of<T: InputType>(registry: &mut Registry) -> String {
     T::create_type_info(registry);
     T::type_name().into_owned()
 }
@@ -38,6 +39,51 @@ pub(crate) fn input_value(name: String, about: &str, ty: String) -> MetaInputVal
         tags: Vec::new(),
         is_secret: false,
         directive_invocations: Vec::new(),
+    }
+}
+
+/// An object.
+pub(crate) fn output_object<T>(name: &str, about: &str, fields: Vec<MetaField>) -> MetaType {
+    MetaType::Object {
+        name: name.to_owned(),
+        description: Some(about.to_owned()),
+        fields: fields.into_iter().map(|it| (it.name.clone(), it)).collect(),
+        cache_control: CacheControl::default(),
+        extends: false,
+        shareable: false,
+        resolvable: true,
+        inaccessible: false,
+        interface_object: false,
+        tags: Vec::new(),
+        keys: None,
+        visible: None,
+        is_subscription: false,
+        rust_typename: Some(std::any::type_name::<T>()),
+        directive_invocations: Vec::new(),
+        requires_scopes: Vec::new(),
+    }
+}
+
+/// A field of an object.
+pub(crate) fn output_field(name: String, about: &str, ty: String) -> MetaField {
+    MetaField {
+        name,
+        description: Some(about.to_owned()),
+        args: IndexMap::new(),
+        ty,
+        deprecation: Deprecation::NoDeprecated,
+        cache_control: CacheControl::default(),
+        external: false,
+        requires: None,
+        provides: None,
+        visible: None,
+        shareable: false,
+        inaccessible: false,
+        tags: Vec::new(),
+        override_from: None,
+        compute_complexity: None,
+        directive_invocations: Vec::new(),
+        requires_scopes: Vec::new(),
     }
 }
 

@@ -111,7 +111,8 @@ pub fn connection<V: View, Node: OutputType>(
     let total = Total { total_count: rows.total.unwrap_or_default() };
     let mut connection = Connection::with_additional_fields(previous, next, total);
     let order = query.total_order(V::KEY);
-    let edges = rows.rows.into_iter().map(|row| Edge::new(Cursor::of(&row, &order), node(row)));
+    let edges =
+        rows.rows.into_iter().map(|row| Edge::new(Cursor::of(&row, query, &order), node(row)));
     connection.edges.extend(edges);
     connection
 }
@@ -123,8 +124,8 @@ pub struct Cursor<V> {
 }
 
 impl<V: View> Cursor<V> {
-    fn of(row: &V, order: &[Order]) -> Self {
-        Self { text: cursor::write(row, order), view: PhantomData }
+    fn of(row: &V, query: &Query, order: &[Order]) -> Self {
+        Self { text: cursor::write(row, query, order), view: PhantomData }
     }
 }
 

@@ -33,6 +33,7 @@ async fn run(config: Config, shell: Shell) -> anyhow::Result<()> {
     let client = shell.client(&CONTEXTS, views_of::<Customers>())?;
     let schema = schema(&config, client.clone());
     let router = http::router(schema, sdl(), assets, &config, shell.clock.clone())
+        .merge(http::exports(client.clone(), &config))
         .merge(shell::http::router(&shell))
         .fallback(|| async {
             (

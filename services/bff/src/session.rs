@@ -2,13 +2,18 @@
 use crate::errors::Failure;
 use axum::http::HeaderMap;
 use shell::{ids, position::Position};
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 use uuid::Uuid;
 
 /// The header, of requests and answers, with the position.
 pub const POSITION: &str = "flotilla-position";
 /// The header with the command id of a request's only mutation.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The header with the longest time, in milliseconds, that a view is waited for; never more than is configured.
+pub const WAIT_MS: &str = "flotilla-wait-ms";
 /// The header, of requests and answers, with the correlation id.
 pub const CORRELATION: &str = "x-correlation-id";
 const TRACE_PARENT: &str = "traceparent";
@@ -22,6 +27,7 @@ pub struct Session {
     pub traceparent: String,
     /// The id of the request's only command, if the client gave it in a header.
     pub idempotency_key: Option<Uuid>,
+    wait: Option<Duration>,
     seen: Mutex<Position>,
     sent: Mutex<Vec<Uuid>>,
 }
@@ -30,7 +36,7 @@ impl Session {
     /// Begins with what the request's headers say.
     ///
     /// # Errors
-    /// A malformed position or idempotency key. A malformed trace context or correlation id is not the client's
+    /// A malformed position, time to wait or idempotency key. A malformed trace context or correlation id is not the client's
     /// business (a proxy may have put it there): new ones are used then.
     pub fn open(headers: &HeaderMap) -> Result<Self, Failure> {
         let seen = match text(headers, POSITION)? {
@@ -46,6 +52,12 @@ impl Session {
             })?),
             None => None,
         };
+        let wait = match text(headers, WAIT_MS)? {
+            Some(it) => Some(it.parse().map(Duration::from_millis).map_err(|_| {
+                wrong(WAIT_MS, format!("no number of milliseconds: {it:?}; send 0 not to wait"))
+            })?),
+            None => None,
+        };
         let given = |name| text(headers, name).ok().flatten();
         let correlation = given(CORRELATION).and_then(|it| it.parse().ok());
         let traceparent = given(TRACE_PARENT).filter(|it| is_traceparent(it)).map(str::to_owned);
@@ -53,9 +65,16 @@ impl Session {
             correlation: correlation.unwrap_or_else(ids::new_id),
             traceparent: traceparent.unwrap_or_else(new_traceparent),
             idempotency_key,
+            wait,
             seen: Mutex::new(seen),
             sent: Mutex::default(),
         })
+    }
+
+    /// How long a view is waited for: as configured, or less if the client asks so.
+    #[must_use]
+    pub fn patience(&self, configured: Duration) -> Duration {
+        self.wait.map_or(configured, |it| it.min(configured))
     }
 
     /// All that this request's reader has seen up to now.
@@ -167,11 +186,28 @@ mod tests {
 
     #[test]
     fn a_malformed_key_or_position_is_refused() {
-        for (header, value) in [(IDEMPOTENCY_KEY, "once"), (POSITION, "@@"), (POSITION, "")] {
+        for (header, value) in [
+            (IDEMPOTENCY_KEY, "once"),
+            (POSITION, "@@"),
+            (POSITION, ""),
+            (WAIT_MS, "soon"),
+            (WAIT_MS, "-1"),
+        ] {
             let failure = Session::open(&headers(&[(header, value)])).expect_err(value);
             assert_eq!(failure, Failure::invalid(["headers", header], failure.message.clone()));
         }
         assert!(Session::open(&headers(&[(IDEMPOTENCY_KEY, ID), (IDEMPOTENCY_KEY, ID)])).is_err());
+    }
+
+    #[test]
+    fn a_client_may_wait_less_than_is_configured() {
+        let session = |it: &str| Session::open(&headers(&[(WAIT_MS, it)])).expect("opens");
+        let configured = Duration::from_secs(2);
+        assert_eq!(session("5").patience(configured), Duration::from_millis(5));
+        assert_eq!(session("0").patience(configured), Duration::ZERO);
+        assert_eq!(session("60000").patience(configured), configured);
+        let without = Session::open(&HeaderMap::new()).expect("opens");
+        assert_eq!(without.patience(configured), configured);
     }
 
     #[test]

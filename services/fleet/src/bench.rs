@@ -15,6 +15,7 @@ mod idle;
 mod latency;
 mod load;
 mod measure;
+mod pages;
 mod peers;
 mod picture;
 mod process;
@@ -74,6 +75,7 @@ pub async fn run(plan: &Plan, progress: Arc<dyn Progress>) -> anyhow::Result<Rep
             Measure::P5 => views::events(&stage).await?,
             Measure::P6 => history::piled_up(&stage).await?,
             Measure::P7 => idle::at_rest(&stage).await?,
+            Measure::P8 => pages::of_many(&stage).await?,
         };
         progress.done(measure.name(), &entry.in_short(), watch.took());
         report.add(*measure, entry);

@@ -335,6 +335,12 @@ pub trait View:
         Vec::new()
     }
 
+    /// The columns in whose text words are searched.
+    #[must_use]
+    fn searched() -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// Names every family of events that the view follows.
     fn follows(list: &mut impl Follows<Self>);
 }

@@ -4,7 +4,7 @@ mod connect;
 mod read;
 mod replies;
 
-pub use crate::reads::{Query, ReadError, Rows};
+pub use crate::reads::{Count, Counts, Exported, Query, ReadError, Rows};
 pub use command::Client;
 pub(crate) use command::{Inner, Settings};
 pub(crate) use replies::{follow_replies, look_up_late_replies};

@@ -1,5 +1,6 @@
 //! The store on Postgres. Nothing outside this module names sqlx.
 mod connection;
+mod export;
 mod gather;
 mod ledger;
 mod migrate;

@@ -7,13 +7,17 @@ mod order;
 mod query;
 pub(crate) mod served;
 mod value;
+mod words;
 
 pub use filter::{Comparison, Filter, Test};
 pub use order::{Direction, Nulls, Order, Place};
-pub use query::{Query, Unserved};
+pub use query::{Count, Counts, Query, Unserved};
 pub use value::Value;
+pub(crate) use words::words_of;
+pub use words::{RELEVANCE, relevance, words};
 
 use crate::position::Position;
+use futures::stream::BoxStream;
 
 /// Rows of a view, and how new they are.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +30,14 @@ pub struct Rows<V> {
     pub more: bool,
     /// All that the view had seen when it was read.
     pub position: Position,
+}
+
+/// All rows that a query asks for.
+pub struct Exported {
+    /// All that the view had seen when they were read.
+    pub position: Position,
+    /// The rows in their JSON form, a few at a time. After an error there are no more.
+    pub rows: BoxStream<'static, Result<Vec<serde_json::Value>, ReadError>>,
 }
 
 /// Rows that cannot be shown.

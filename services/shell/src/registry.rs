@@ -82,16 +82,24 @@ impl Registry for HttpRegistry {
         schema: &'a str,
     ) -> BoxFuture<'a, Result<u32, RegistryError>> {
         Box::pin(async move {
-            let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
-            match post_schema(&self.settings, subject.to_owned(), supplied).await {
-                Ok(it) => Ok(it.id),
-                Err(error) => Err(match status(&error) {
-                    Some(status) if (400..500).contains(&status) => RegistryError::Refused {
-                        subject: subject.to_owned(),
-                        reason: reason(&error),
-                    },
-                    _ => RegistryError::Away(reason(&error)),
-                }),
+            let mut attempts = 0;
+            loop {
+                attempts += 1;
+                let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
+                let error = match post_schema(&self.settings, subject.to_owned(), supplied).await {
+                    Ok(it) => return Ok(it.id),
+                    Err(error) => error,
+                };
+                let (subject, reason) = (subject.to_owned(), reason(&error));
+                match status(&error) {
+                    // Another process is making the same subject at the same time. A schema that does not fit is a
+                    // conflict as well, and stays one.
+                    Some(409) if reason.contains("already exists") && attempts < CONFLICTS_MAX => {}
+                    Some(status) if (400..500).contains(&status) => {
+                        return Err(RegistryError::Refused { subject, reason });
+                    }
+                    _ => return Err(RegistryError::Away(reason)),
+                }
             }
         })
     }

@@ -17,6 +17,8 @@ pub struct ViewDefinition {
     pub columns: Vec<Column>,
     /// What rows are found by, and ordered by, beside the key.
     pub indexes: Vec<Index>,
+    /// The columns in whose text words are searched.
+    pub searched: Vec<&'static str>,
     /// Whether a row is made of several streams.
     pub spans_streams: bool,
     /// The families of events that it follows.
@@ -39,6 +41,7 @@ impl ViewDefinition {
             key: V::KEY,
             columns,
             indexes: V::indexes(),
+            searched: V::searched(),
             // Rows that follow two topics have two owners as well (protocol.md V3).
             spans_streams: V::SPANS_STREAMS
                 || families.0.iter().any(|it| it.topic != families.0[0].topic),
@@ -95,6 +98,9 @@ fn hash<V: View>(columns: &[Column], follows: &[&'static Family]) -> String {
     }
     for it in V::indexes() {
         let _ = writeln!(text, "index {:?}", it.columns);
+    }
+    for it in V::searched() {
+        let _ = writeln!(text, "search {it}");
     }
     for family in follows {
         for record in family.records() {

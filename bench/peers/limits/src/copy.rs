@@ -7,12 +7,13 @@ use uuid::Uuid;
 
 /// As the view of customers has it, with its indexes.
 const TABLE: &str = "create table customer (id uuid primary key, email text not null, status text not null,
-    invited_at timestamptz not null, verified_at timestamptz, version bigint not null);
+    invited_at timestamptz not null, verified_at timestamptz, version bigint not null, words tsvector not null);
     create index on customer (email, id);
     create index on customer (status, invited_at desc, id desc);
     create index on customer (invited_at, id);
     create index on customer (verified_at, id);
-    create index on customer (verified_at nulls first, id)";
+    create index on customer (verified_at nulls first, id);
+    create index on customer using gin (words)";
 /// Rows that one COPY takes in: it is one transaction.
 const CHUNK: usize = 50_000;
 
@@ -27,7 +28,8 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Value> {
         for _ in chunk..rows.min(chunk + CHUNK) {
             let id = Uuid::now_v7();
             let email = common::email(id);
-            writeln!(text, "{id}\t{email}\tINVITED\t2026-01-01T12:00:00.123456Z\t\\N\t1")?;
+            let words = format!("'com' 'customer' 'example' '{}'", id.simple());
+            writeln!(text, "{id}\t{email}\tINVITED\t2026-01-01T12:00:00.123456Z\t\\N\t1\t{words}")?;
         }
         chunks.push(text);
     }

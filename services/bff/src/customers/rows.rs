@@ -42,7 +42,10 @@ impl Loader<Uuid> for Rows {
 
     async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, views::Customer>, Failure> {
         let query = Query::keys::<views::Customer>(ids.iter().map(|it| it.0));
-        let rows = self.client.read(query, &self.session.seen(), self.patience).await?;
+        let rows = self
+            .client
+            .read(query, &self.session.seen(), self.session.patience(self.patience))
+            .await?;
         self.session.saw(&rows.position);
         Ok(rows.rows.into_iter().map(|it: views::Customer| (Uuid(it.id), it)).collect())
     }

@@ -1,7 +1,7 @@
 //! Cursors: opaque texts that name a view, an order, and a place in it. Rows that come and go do not move them.
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use functions::View;
-use shell::reads::{Order, Place, Value};
+use functions::{ColumnKind, View};
+use shell::reads::{Order, Place, Query, RELEVANCE, Value, relevance};
 
 const FORMAT: &str = "2";
 /// Longer than any that was given out.
@@ -19,10 +19,14 @@ pub(super) enum Wrong {
 /// Format, view, order, and the values of its columns.
 type Parts = (String, String, Vec<String>, Vec<Option<String>>);
 
-/// The cursor of a row in an order.
-pub(super) fn write<V: View>(row: &V, order: &[Order]) -> String {
+/// The cursor of a row in the order of a query.
+pub(super) fn write<V: View>(row: &V, query: &Query, order: &[Order]) -> String {
     let (row, columns) = (serde_json::to_value(row).unwrap_or_default(), V::columns());
     let value = |it: &Order| {
+        if it.column == RELEVANCE {
+            let searched = query.filter.searched()?;
+            return Some(relevance(&row, &V::searched(), searched).to_string());
+        }
         let kind = columns.iter().find(|column| column.name == it.column)?.kind;
         Some(Value::of_json(kind, row.get(it.column)?)?.to_string())
     };
@@ -51,6 +55,10 @@ pub(super) fn read<V: View>(order: &[Order], text: &str) -> Result<Place, Wrong>
     }
     let columns = V::columns();
     let value = |it: &Order, text: &Option<String>| -> Result<Option<Value>, Wrong> {
+        if it.column == RELEVANCE {
+            let rank = text.as_ref().and_then(|it| Value::of_text(ColumnKind::Integer, it));
+            return rank.map(Some).ok_or(Wrong::Form);
+        }
         let column = columns.iter().find(|column| column.name == it.column).ok_or(Wrong::Form)?;
         match text {
             Some(text) => Value::of_text(column.kind, text).map(Some).ok_or(Wrong::Form),

@@ -29,7 +29,8 @@ pub(crate) async fn whole(test: impl AsyncFnOnce(Fleet, Server)) {
 /// A server, with a client of its own, as every instance has one.
 pub(crate) async fn serve(fleet: &Fleet, config: Config) -> Server {
     let client = fleet.client::<Customers>();
-    Server::start(bff::schema(&config, client), config).await
+    let exports = bff::http::exports(client.clone(), &config);
+    Server::start_with(bff::schema(&config, client), config, exports).await
 }
 
 const SOON: Duration = Duration::from_millis(300);

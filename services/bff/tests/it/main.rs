@@ -1,4 +1,5 @@
 //! The endpoint over real HTTP: what it does with requests of every kind, and with a fleet behind it.
+mod asking;
 mod bad_input;
 mod client;
 mod customers;

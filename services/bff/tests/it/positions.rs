@@ -48,6 +48,12 @@ async fn a_query_waits_for_what_its_reader_has_seen_or_says_so() {
             // The position is kept: what the reader has seen is not forgotten with an error.
             assert_eq!(late.header("flotilla-position"), Some(position.as_str()));
         }
+        // Nor does one wait for long who does not want to.
+        let hasty = patient.ask_after(&position, LIST).header("Flotilla-Wait-Ms", "0");
+        let late = answer(hasty).await;
+        let missing = &late.body["errors"][0]["extensions"]["missing"];
+        assert_eq!(late.code(), "PENDING", "{}", late.body);
+        assert!(missing.as_str().is_some_and(|it| it.starts_with("1 events of ")), "{missing}");
         // Without a position, what there is will do.
         let stale = server.ask(LIST).await;
         assert_eq!(stale.body["data"]["customers"]["totalCount"], 1, "{}", stale.body);

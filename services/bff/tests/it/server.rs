@@ -1,6 +1,7 @@
 //! A server to talk to.
 pub(crate) use crate::client::{Answer, answer};
 use async_graphql::Executor;
+use axum::Router;
 use bff::{Config, http};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
@@ -19,8 +20,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(executor: impl Executor, config: Config) -> Self {
+        Self::start_with(executor, config, Router::new()).await
+    }
+
+    /// With other routes beside.
+    pub(crate) async fn start_with(executor: impl Executor, config: Config, more: Router) -> Self {
         let assets = http::Assets::load(config.assets.as_deref()).expect("assets");
-        let router = http::router(executor, bff::sdl(), assets, &config, Clock::system());
+        let router =
+            http::router(executor, bff::sdl(), assets, &config, Clock::system()).merge(more);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();

@@ -25,6 +25,7 @@ functions::row! {
     index status, invited_at desc;
     index invited_at;
     index verified_at;
+    search email;
     follows CustomerEvent;
 }
 

@@ -5,8 +5,10 @@ use crate::{
     process::Process,
     server::{Server, answer, until_some},
 };
+use ::fleet::stack::shared;
 use serde_json::{Value, json};
-use shell::ids;
+use shell::{codec::Registry as _, ids, registry::HttpRegistry};
+use std::collections::BTreeSet;
 
 const ROUNDS: usize = 20;
 
@@ -86,4 +88,17 @@ async fn instances_work_side_by_side() {
         assert_eq!(a.body["data"], later.body["data"]);
     }
     assert_eq!(events(&fleet), before + ROUNDS);
+}
+
+#[tokio::test]
+async fn several_may_bring_a_schema_to_the_registry_at_the_same_time() {
+    let addresses = shared().await.expect("a stack");
+    let registry = HttpRegistry::new(&addresses.schema_registry_url).expect("a client");
+    for _ in 0..ROUNDS {
+        let subject = format!("race-{}", ids::new_id());
+        let each = (0..8).map(|_| registry.register(&subject, "\"string\""));
+        let told = futures::future::join_all(each).await;
+        let told = told.into_iter().collect::<Result<BTreeSet<u32>, _>>().expect("taken");
+        assert_eq!(told.len(), 1, "one schema, one id");
+    }
 }

@@ -1,5 +1,9 @@
 //! The development stack, the command line, and the whole fleet, on real servers.
 mod architecture;
+/// Asking views: the same tests as on the fleet in memory.
+#[path = "../../../bff/tests/it/asking.rs"]
+mod asking;
+mod assumptions;
 mod audit;
 mod chaos;
 #[path = "../../../bff/tests/it/client.rs"]

@@ -1,7 +1,7 @@
 //! Postgres answers every query as it is meant: thousands of generated ones, compared with a look at each row in memory.
 use crate::fleet::Fleet;
 use chrono::{DateTime, NaiveDate, Utc};
-use functions::{Happened, Project, View as _};
+use functions::{ColumnKind, Happened, Project, View as _};
 use proptest::{
     collection::vec,
     option,
@@ -13,9 +13,12 @@ use shared_events::{Message as _, customers::CustomerEvent};
 use shell::{
     clock::Clock,
     memory::MemoryStore,
-    port::store::{Reads, Store, ViewBatch, Views as _},
+    port::store::{RawRows, Reads, Store, StoreError, ViewBatch, Views as _},
     postgres::PostgresReads,
-    reads::{Comparison, Direction, Filter, Nulls, Order, Place, Query, Test, Value},
+    reads::{
+        Comparison, Counts, Direction, Filter, Nulls, Order, Place, Query, RELEVANCE, Test, Value,
+        words,
+    },
     view::ViewDefinition,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,6 +55,7 @@ functions::row! {
     index number desc, day;
     index maybe_number;
     index truth, maybe_text desc;
+    search text, maybe_text;
     follows CustomerEvent;
 }
 
@@ -167,8 +171,14 @@ fn field() -> impl Strategy<Value = Filter> {
     })
 }
 
+fn search() -> impl Strategy<Value = Filter> {
+    vec(texts(), 1..3)
+        .prop_map(|it| words(&it.join(" ")))
+        .prop_filter_map("no words", |it| (!it.is_empty()).then_some(Filter::Search(it)))
+}
+
 fn filter() -> impl Strategy<Value = Filter> {
-    field().prop_recursive(3, 12, 3, |inner| {
+    prop_oneof![3 => field(), 1 => search()].prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..3).prop_map(Filter::All),
             vec(inner.clone(), 0..3).prop_map(Filter::Any),
@@ -187,6 +197,9 @@ fn order() -> impl Strategy<Value = Order> {
 fn place(order: &[Order]) -> proptest::strategy::BoxedStrategy<Place> {
     let columns = Thing::columns();
     let value = |it: &Order| {
+        if it.column == RELEVANCE {
+            return (0..3_i64).prop_map(|it| Some(Value::Integer(it))).boxed();
+        }
         let nullable = columns.iter().any(|column| column.name == it.column && column.nullable);
         let some = values(it.column).prop_map(Some);
         if nullable { prop_oneof![some, Just(None)].boxed() } else { some.boxed() }
@@ -249,10 +262,38 @@ fn postgres_answers_as_a_look_at_every_row_does() {
         let (told, meant) = ((things(&told.rows), told.total), (things(&meant.rows), meant.total));
         found.fetch_add(usize::from(!meant.0.is_empty()), Ordering::Relaxed);
         served.fetch_add(usize::from(query.check(&view).is_ok()), Ordering::Relaxed);
+        if told != meant {
+            return Err(TestCaseError::fail(format!("{told:#?} is not {meant:#?}")));
+        }
+        let mut by: Vec<_> = query.order.iter().map(|it| it.column).collect();
+        by.sort_unstable();
+        by.dedup();
+        let counts = Counts { filter: query.filter, by };
+        let (told, meant) = runtime.block_on(async {
+            let told = postgres.counts(CONTEXT, &view, &counts).await;
+            (told, Reads::counts(&memory, CONTEXT, &view, &counts).await)
+        });
+        let lines = |raw: Result<Option<RawRows>, StoreError>| {
+            let rows = raw.expect("counts").expect("a view").rows;
+            let lines: Vec<Vec<serde_json::Value>> = serde_json::from_str(&rows).expect("lines");
+            let kind =
+                |name: &&str| view.columns.iter().find(|it| it.name == *name).map(|it| it.kind);
+            let kinds: Vec<_> =
+                counts.by.iter().filter_map(kind).chain([ColumnKind::Integer]).collect();
+            let line = |it: Vec<serde_json::Value>| {
+                kinds
+                    .iter()
+                    .zip(&it)
+                    .map(|(kind, json)| Value::of_json(*kind, json))
+                    .collect::<Vec<_>>()
+            };
+            lines.into_iter().map(line).collect::<Vec<_>>()
+        };
+        let (told, meant) = (lines(told), lines(meant));
         if told == meant {
             Ok(())
         } else {
-            Err(TestCaseError::fail(format!("{told:#?} is not {meant:#?}")))
+            Err(TestCaseError::fail(format!("{counts:#?}: {told:#?} is not {meant:#?}")))
         }
     });
     if let Err(error) = checked {

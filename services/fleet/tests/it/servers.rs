@@ -95,6 +95,15 @@ pub(crate) fn create_topic(addresses: &Addresses, name: &str) {
     kafka(addresses, 19, 2, &body);
 }
 
+/// Has a topic deleted: it is gone once it is no longer listed.
+pub(crate) fn delete_topic(addresses: &Addresses, name: &str) {
+    let mut body = vec![0, 0, 0, 1, 0, u8::try_from(name.len()).unwrap()];
+    body.extend_from_slice(name.as_bytes());
+    // Within ten seconds.
+    body.extend_from_slice(&[0, 0, 0x27, 0x10]);
+    kafka(addresses, 20, 1, &body);
+}
+
 pub(crate) fn has_topic(addresses: &Addresses, name: &str) -> bool {
     let all_topics = [0xff; 4];
     let answer = kafka(addresses, 3, 1, &all_topics);

@@ -4,8 +4,9 @@
 /// events ([`Project`](crate::Project)).
 ///
 /// Rows can be asked for by their key, and by the first column of each `index`; they come in the order of the key, and
-/// in that of each index (`index city, since desc;`), forward and backward. Each index is work for whoever writes: a
-/// view has those that somebody asks by. Text of more than 2,000 bytes cannot be indexed.
+/// in that of each index (`index city, since desc;`), forward and backward. Words are searched in the columns after
+/// `search`. Each of these is work for whoever writes: a view has those that somebody asks by. Text of more than 2,000
+/// bytes cannot be indexed, but searched.
 ///
 /// The **first field is the key**; each field is a column of the same name ([`ColumnType`](crate::ColumnType)). The
 /// struct gets `Clone`, `Debug`, `PartialEq` and serde in the columns' JSON form; a column that is missing is an error,
@@ -27,6 +28,7 @@
 ///     revision 1;
 ///     spans streams; // only where a row is made of several streams
 ///     index events desc; // any number of them
+///     // search title, summary;
 ///     follows CustomerEvent; // or several: `follows A, B;`
 /// }
 ///
@@ -61,6 +63,7 @@ macro_rules! row {
         revision $revision:literal;
         $(spans $streams:ident;)?
         $(index $($column:ident $($direction:ident)?),+;)*
+        $(search $($searched:ident),+;)?
         follows $($Event:ty),+ $(,)?;
     ) => {
         $(#[$about])*
@@ -99,6 +102,11 @@ macro_rules! row {
                         $crate::row! { @direction $($direction)? },
                     )),+],
                 }),*]
+            }
+
+            fn searched() -> ::std::vec::Vec<&'static str> {
+                let _ = |row: &Self| { $($(let _ = &row.$searched;)+)? };
+                ::std::vec![$($(::core::stringify!($searched)),+)?]
             }
 
             fn follows(list: &mut impl $crate::Follows<Self>) {

@@ -15,7 +15,7 @@ use crate::{
     },
     view::ViewDefinition,
 };
-use functions::Message;
+use functions::{Message, Unique};
 use lru::LruCache;
 use shared_events::{
     fleet::{Reply, Verdict},
@@ -250,6 +250,19 @@ impl Client {
             payload: frame::frame(id, &datum),
         };
         Ok((record, hash))
+    }
+
+    /// Who holds a unique value of a context, as of now: whoever was told of a change, sees it (protocol.md F1).
+    ///
+    /// # Errors
+    /// If the store that knows does not answer.
+    pub async fn holder(
+        &self,
+        context: &str,
+        unique: &Unique,
+    ) -> Result<Option<Uuid>, Unavailable> {
+        let holder = self.0.reads.holder(context, unique).await;
+        holder.map_err(|error| Unavailable(error.to_string()))
     }
 
     /// What became of a command of a context.

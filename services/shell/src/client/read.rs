@@ -2,12 +2,13 @@
 use super::command::Client;
 use crate::{
     defect::{self, Defect},
-    port::store::{CheckpointRow, Head, RawRows},
+    port::store::{CheckpointRow, Export, Head, RawRows, StoreError},
     position::Position,
-    reads::{Query, ReadError, Rows},
+    reads::{Count, Counts, Exported, Query, ReadError, Rows, Unserved, Value},
     view::ViewDefinition,
 };
-use functions::View;
+use functions::{ColumnKind, View};
+use futures::{StreamExt as _, future::BoxFuture};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A notification only wakes; without one, the view is looked at again after this (R4).
@@ -24,11 +25,76 @@ impl Client {
         seen: &Position,
         wait: Duration,
     ) -> Result<Rows<V>, ReadError> {
-        let it = &*self.0;
-        let view = it.views.get(V::TABLE).ok_or_else(|| {
-            ReadError::Unavailable(format!("the view {} is not part of this fleet", V::TABLE))
-        })?;
+        let view = self.view::<V>()?;
         query.check(view)?;
+        let ask = || self.0.reads.rows(view.context, view, &query);
+        rows(view, &query, &self.as_new_as(view, seen, wait, ask).await?)
+    }
+
+    /// How many rows there are, as [`read`](Client::read) would see them.
+    ///
+    /// # Errors
+    /// [`ReadError`] says what is missing.
+    pub async fn count<V: View>(
+        &self,
+        counts: Counts,
+        seen: &Position,
+        wait: Duration,
+    ) -> Result<Rows<Count>, ReadError> {
+        let view = self.view::<V>()?;
+        counts.check(view)?;
+        let ask = || self.0.reads.counts(view.context, view, &counts);
+        counted(view, &counts, &self.as_new_as(view, seen, wait, ask).await?)
+    }
+
+    /// All rows that a query asks for, whatever its limit, as of one instant that is not before `seen`: a few at a time.
+    ///
+    /// # Errors
+    /// [`ReadError`] says what is missing.
+    pub async fn export<V: View>(
+        &self,
+        query: Query,
+        seen: &Position,
+        wait: Duration,
+    ) -> Result<Exported, ReadError> {
+        let view = self.view::<V>()?;
+        query.check(view)?;
+        let none = Query::first(0);
+        self.as_new_as(view, seen, wait, || self.0.reads.rows(view.context, view, &none)).await?;
+        let export = self.0.reads.export(view.context, view, &query).await;
+        let away = |error: StoreError| ReadError::Unavailable(error.to_string());
+        let rebuilding = || ReadError::Rebuilding { view: view.table.to_owned() };
+        let Export { checkpoints, live, rows } = export.map_err(away)?.ok_or_else(rebuilding)?;
+        if !live {
+            return Err(rebuilding());
+        }
+        if let Some(missing) = missing(view, &checkpoints, seen)? {
+            return Err(ReadError::Pending { missing });
+        }
+        let table = view.table;
+        let chunk = move |json: Result<String, StoreError>| {
+            let parsed = serde_json::from_str(&json.map_err(away)?);
+            parsed.map_err(|error| ReadError::Unavailable(format!("a row of {table}: {error}")))
+        };
+        let position = position(view, &checkpoints);
+        Ok(Exported { position, rows: rows.map(chunk).boxed() })
+    }
+
+    fn view<V: View>(&self) -> Result<&ViewDefinition, ReadError> {
+        self.0.views.get(V::TABLE).ok_or_else(|| {
+            ReadError::Unavailable(format!("the view {} is not part of this fleet", V::TABLE))
+        })
+    }
+
+    /// What the store answers once the view has come to `seen`.
+    async fn as_new_as<'a>(
+        &'a self,
+        view: &'a ViewDefinition,
+        seen: &Position,
+        wait: Duration,
+        ask: impl Fn() -> BoxFuture<'a, Result<Option<RawRows>, StoreError>>,
+    ) -> Result<RawRows, ReadError> {
+        let it = &*self.0;
         let until = it.clock.elapsed() + wait;
         let mut checked = false;
         // When what was heard is not believed any more: a notification may be lost.
@@ -47,13 +113,12 @@ impl Client {
                 continue;
             }
             look_at = until.min(now + LOOK_AGAIN);
-            let raw = it.reads.rows(view.context, view, &query).await;
-            let raw = raw.map_err(|error| ReadError::Unavailable(error.to_string()))?;
-            let rebuilding = || ReadError::Rebuilding { view: V::TABLE.to_owned() };
+            let raw = ask().await.map_err(|error| ReadError::Unavailable(error.to_string()))?;
+            let rebuilding = || ReadError::Rebuilding { view: view.table.to_owned() };
             let left = until.saturating_sub(it.clock.elapsed());
             match raw {
                 Some(raw) if raw.live => match missing(view, &raw.checkpoints, seen)? {
-                    None => return rows(view, &query, &raw),
+                    None => return Ok(raw),
                     Some(missing) => {
                         if !checked {
                             checked = true;
@@ -156,11 +221,42 @@ fn rows<V: View>(
     if query.backward {
         rows.reverse();
     }
+    Ok(Rows { rows, total: raw.total, more, position: position(view, &raw.checkpoints) })
+}
+
+fn counted(
+    view: &ViewDefinition,
+    counts: &Counts,
+    raw: &RawRows,
+) -> Result<Rows<Count>, ReadError> {
+    let groups: Vec<Vec<serde_json::Value>> = serde_json::from_str(&raw.rows)
+        .map_err(|error| ReadError::Unavailable(format!("counts of {}: {error}", view.table)))?;
+    if groups.len() > Counts::GROUPS_MAX {
+        let (maximum, by) = (Counts::GROUPS_MAX, counts.by.join(", "));
+        let message = format!("there are more than {maximum} different {by}: ask for fewer rows");
+        return Err(Unserved::Filter(message).into());
+    }
+    let kinds: Vec<ColumnKind> = counts
+        .by
+        .iter()
+        .filter_map(|name| view.columns.iter().find(|it| it.name == *name))
+        .map(|it| it.kind)
+        .collect();
+    let line = |line: &Vec<serde_json::Value>| Count {
+        values: kinds.iter().zip(line).map(|(kind, json)| Value::of_json(*kind, json)).collect(),
+        rows: line.last().and_then(serde_json::Value::as_i64).unwrap_or_default(),
+    };
+    let rows = groups.iter().map(line).collect();
+    Ok(Rows { rows, total: None, more: false, position: position(view, &raw.checkpoints) })
+}
+
+/// All that the view had seen.
+fn position(view: &ViewDefinition, checkpoints: &[CheckpointRow]) -> Position {
     let mut position = Position::new();
-    for it in &raw.checkpoints {
+    for it in checkpoints {
         if let Some(family) = view.follows.iter().find(|family| family.topic == it.topic) {
             position.saw(family.context, it.incarnation, it.part, it.pseq);
         }
     }
-    Ok(Rows { rows, total: raw.total, more, position })
+    position
 }

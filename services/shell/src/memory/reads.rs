@@ -1,13 +1,43 @@
 //! What the BFF reads, in memory.
-use super::{select::select, store::MemoryStore, troubles::troubles};
+use super::{
+    select::{count, select},
+    store::MemoryStore,
+    troubles::troubles,
+};
 use crate::{
-    port::store::{Head, LedgerRow, OutcomeRow, RawRows, Reads, StoreError},
-    reads::Query,
+    port::store::{Export, Head, LedgerRow, OutcomeRow, RawRows, Reads, StoreError},
+    reads::{Counts, Query},
     status::ContextReport,
     view::ViewDefinition,
 };
-use futures::future::{BoxFuture, ready};
+use functions::Unique;
+use futures::{
+    StreamExt as _,
+    future::{BoxFuture, ready},
+    stream,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use uuid::Uuid;
+
+impl MemoryStore {
+    fn of_view(
+        &self,
+        context: &str,
+        view: &ViewDefinition,
+        ask: impl FnOnce(&BTreeMap<String, Value>) -> (String, Option<i64>),
+    ) -> Result<Option<RawRows>, StoreError> {
+        self.with(context, |it| {
+            let mut of = it.views.iter().rev();
+            let table = of.find(|(of, _)| of.table == view.table && of.hash == view.hash);
+            Ok(table.map(|(_, table)| {
+                let (rows, total) = ask(&table.rows);
+                let checkpoints = table.checkpoints.values().cloned().collect();
+                RawRows { rows, total, checkpoints, live: table.is_live() }
+            }))
+        })
+    }
+}
 
 impl Reads for MemoryStore {
     fn outcomes<'a>(
@@ -30,6 +60,17 @@ impl Reads for MemoryStore {
         }))
     }
 
+    fn holder<'a>(
+        &'a self,
+        context: &'a str,
+        unique: &'a Unique,
+    ) -> BoxFuture<'a, Result<Option<Uuid>, StoreError>> {
+        let name = (unique.kind.to_owned(), unique.value.clone());
+        Box::pin(self.seat.call("read a claim", move || {
+            self.with(context, |it| Ok(it.claims.get(&name).map(|it| it.stream)))
+        }))
+    }
+
     fn troubles<'a>(
         &'a self,
         context: &'a str,
@@ -44,21 +85,44 @@ impl Reads for MemoryStore {
         query: &'a Query,
     ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>> {
         let rows = move || {
-            self.with(context, |it| {
-                let mut of = it.views.iter().rev();
-                let table = of.find(|(of, _)| of.table == view.table && of.hash == view.hash);
-                Ok(table.map(|(_, table)| {
-                    let (rows, total) = select(&table.rows, view, query);
-                    RawRows {
-                        rows: serde_json::to_string(&rows).unwrap_or_default(),
-                        total,
-                        checkpoints: table.checkpoints.values().cloned().collect(),
-                        live: table.is_live(),
-                    }
-                }))
+            self.of_view(context, view, |rows| {
+                let (rows, total) = select(rows, view, query);
+                (serde_json::to_string(&rows).unwrap_or_default(), total)
             })
         };
         Box::pin(self.seat.call("read rows", rows))
+    }
+
+    fn counts<'a>(
+        &'a self,
+        context: &'a str,
+        view: &'a ViewDefinition,
+        counts: &'a Counts,
+    ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>> {
+        let rows = move || {
+            self.of_view(context, view, |rows| {
+                let counted = count(rows, view, counts);
+                (serde_json::to_string(&counted).unwrap_or_default(), None)
+            })
+        };
+        Box::pin(self.seat.call("count rows", rows))
+    }
+
+    fn export<'a>(
+        &'a self,
+        context: &'a str,
+        view: &'a ViewDefinition,
+        query: &'a Query,
+    ) -> BoxFuture<'a, Result<Option<Export>, StoreError>> {
+        let all = Query { limit: None, ..query.clone() };
+        Box::pin(async move {
+            let raw = Reads::rows(self, context, view, &all).await?;
+            Ok(raw.map(|RawRows { rows, checkpoints, live, .. }| Export {
+                checkpoints,
+                live,
+                rows: stream::iter([Ok(rows)]).boxed(),
+            }))
+        })
     }
 
     fn heard(

@@ -1,7 +1,12 @@
 //! How others read a context's store: the BFF, and those who watch the process.
 use super::store::{CheckpointRow, OutcomeRow, StoreError};
-use crate::{reads::Query, status::ContextReport, view::ViewDefinition};
-use futures::future::BoxFuture;
+use crate::{
+    reads::{Counts, Query},
+    status::ContextReport,
+    view::ViewDefinition,
+};
+use functions::Unique;
+use futures::{future::BoxFuture, stream::BoxStream};
 use uuid::Uuid;
 
 /// Rows and how new they are, read in one statement.
@@ -16,6 +21,16 @@ pub struct RawRows {
     pub checkpoints: Vec<CheckpointRow>,
     /// Whether it once had all there was.
     pub live: bool,
+}
+
+/// All rows that a query asks for, as of one instant.
+pub struct Export {
+    /// How far the view had come.
+    pub checkpoints: Vec<CheckpointRow>,
+    /// Whether it once had all there was.
+    pub live: bool,
+    /// JSON arrays of rows, each of a few of them.
+    pub rows: BoxStream<'static, Result<String, StoreError>>,
 }
 
 /// How far a partition of a ledger is.
@@ -41,6 +56,13 @@ pub trait Reads: Send + Sync + 'static {
     /// How far every partition of a context's ledger is.
     fn heads<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Vec<Head>, StoreError>>;
 
+    /// Who holds a unique value of the context now: never older than any answer that was given (protocol.md F1).
+    fn holder<'a>(
+        &'a self,
+        context: &'a str,
+        unique: &'a Unique,
+    ) -> BoxFuture<'a, Result<Option<Uuid>, StoreError>>;
+
     /// What the context keeps aside: dead letters by code, parked events by view.
     fn troubles<'a>(&'a self, context: &'a str)
     -> BoxFuture<'a, Result<ContextReport, StoreError>>;
@@ -53,6 +75,23 @@ pub trait Reads: Send + Sync + 'static {
         view: &'a ViewDefinition,
         query: &'a Query,
     ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>>;
+
+    /// How many rows there are: each row of the answer is a JSON array of the values and then the number, in the order
+    /// of the values, and one more than [`Counts::GROUPS_MAX`] if there are more.
+    fn counts<'a>(
+        &'a self,
+        context: &'a str,
+        view: &'a ViewDefinition,
+        counts: &'a Counts,
+    ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>>;
+
+    /// All rows that a query asks for, whatever its limit; a few at a time, so that they never are in memory together.
+    fn export<'a>(
+        &'a self,
+        context: &'a str,
+        view: &'a ViewDefinition,
+        query: &'a Query,
+    ) -> BoxFuture<'a, Result<Option<Export>, StoreError>>;
 
     /// The incarnation and the `pseq` that a view is known to have come to, without asking the store. It may be behind;
     /// `None` if nothing was heard yet.

@@ -1,5 +1,5 @@
 //! The store: what a context has decided (the ledger), what it shows (the views), and how both are [read](Reads).
-pub use super::reads::{Head, RawRows, Reads};
+pub use super::reads::{Export, Head, RawRows, Reads};
 
 use crate::view::ViewDefinition;
 use chrono::{DateTime, Utc};

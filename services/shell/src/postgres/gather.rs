@@ -3,7 +3,7 @@
 //! Whoever sent a mutation asks for its row as soon as the view has it, so that with many mutations many ask at once.
 use super::{
     connection::away,
-    select::{CHECKPOINTS, LIVE},
+    select::{CHECKPOINTS, LIVE, columns},
     table::{key_type, schema},
     views::checkpoint,
 };
@@ -67,10 +67,11 @@ impl Gatherer {
         let (key, cast, table) = (view.key, key_type(view), view.table);
         let sql = format!(
             "select
-    (select coalesce(json_object_agg(t.\"{key}\"::text, to_json(t)), '{{}}')::text
-        from {schema}.{table} t where t.\"{key}\" = any($4::text[]::{cast}[])) as rows,
+    (select coalesce(json_object_agg(r.\"{key}\"::text, to_json(r)), '{{}}')::text
+        from (select {columns} from {schema}.{table} t where t.\"{key}\" = any($4::text[]::{cast}[])) r) as rows,
     {CHECKPOINTS} as checkpoints,
     {LIVE} as live",
+            columns = columns(view),
             schema = schema(&of),
         );
         Self { pool, of, sql, desk: Mutex::default() }

@@ -1,6 +1,7 @@
 //! What the BFF reads from Postgres: pooled connections, and a listener for each context.
 use super::{
     connection::{Postgres, away},
+    export::export,
     gather::{self, Gatherer},
     ledger::outcomes,
     news::{CHANNEL, Heard},
@@ -9,11 +10,12 @@ use super::{
     views::checkpoint,
 };
 use crate::{
-    port::store::{Generation, Head, OutcomeRow, RawRows, Reads, StoreError},
-    reads::Query,
+    port::store::{Export, Generation, Head, OutcomeRow, RawRows, Reads, StoreError},
+    reads::{Counts, Query},
     status::ContextReport,
     view::ViewDefinition,
 };
+use functions::Unique;
 use futures::future::BoxFuture;
 use sqlx::{
     AssertSqlSafe, PgPool,
@@ -115,7 +117,27 @@ impl PostgresReads {
         if let Some(keys) = gather::keys(query, view) {
             return self.gatherer(pool, view, of).rows(keys).await.map(Some);
         }
-        let Statement { sql, parameters } = select::read(view, &of, query);
+        self.ask(&pool, view, &of, select::read(view, &of, query)).await.map(Some)
+    }
+
+    async fn count(
+        &self,
+        context: &str,
+        view: &ViewDefinition,
+        counts: &Counts,
+    ) -> Result<Option<RawRows>, StoreError> {
+        let Context { pool, .. } = self.context(context)?;
+        let Some(of) = self.generation(&pool, view).await? else { return Ok(None) };
+        self.ask(&pool, view, &of, select::count(view, &of, counts)).await.map(Some)
+    }
+
+    async fn ask(
+        &self,
+        pool: &PgPool,
+        view: &ViewDefinition,
+        of: &Generation,
+        Statement { sql, parameters }: Statement,
+    ) -> Result<RawRows, StoreError> {
         let sql = AssertSqlSafe(sql);
         let mut statement = sqlx::query_as::<_, (String, Option<i64>, String, Option<bool>)>(sql)
             .bind(of.table)
@@ -128,12 +150,12 @@ impl PostgresReads {
             };
         }
         let (rows, total, checkpoints, live) =
-            statement.fetch_one(&pool).await.map_err(|error| away(&error))?;
+            statement.fetch_one(pool).await.map_err(|error| away(&error))?;
         let checkpoints: Vec<_> = serde_json::from_str(&checkpoints).map_err(|error| {
             StoreError::Broken(format!("checkpoints of {}: {error}", view.table))
         })?;
         let checkpoints = checkpoints.into_iter().map(checkpoint).collect();
-        Ok(Some(RawRows { rows, total, checkpoints, live: live.unwrap_or(false) }))
+        Ok(RawRows { rows, total, checkpoints, live: live.unwrap_or(false) })
     }
 }
 
@@ -161,6 +183,19 @@ impl Reads for PostgresReads {
         })
     }
 
+    fn holder<'a>(
+        &'a self,
+        context: &'a str,
+        unique: &'a Unique,
+    ) -> BoxFuture<'a, Result<Option<Uuid>, StoreError>> {
+        Box::pin(async move {
+            let Context { pool, .. } = self.context(context)?;
+            let sql = "select stream from write.claim where (kind, value) = ($1, $2)";
+            let query = sqlx::query_scalar(sql).bind(unique.kind).bind(&unique.value);
+            query.fetch_optional(&pool).await.map_err(|error| away(&error))
+        })
+    }
+
     fn troubles<'a>(
         &'a self,
         context: &'a str,
@@ -178,6 +213,29 @@ impl Reads for PostgresReads {
         query: &'a Query,
     ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>> {
         Box::pin(self.read(context, view, query))
+    }
+
+    fn counts<'a>(
+        &'a self,
+        context: &'a str,
+        view: &'a ViewDefinition,
+        counts: &'a Counts,
+    ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>> {
+        Box::pin(self.count(context, view, counts))
+    }
+
+    fn export<'a>(
+        &'a self,
+        context: &'a str,
+        view: &'a ViewDefinition,
+        query: &'a Query,
+    ) -> BoxFuture<'a, Result<Option<Export>, StoreError>> {
+        Box::pin(async move {
+            let Context { pool, .. } = self.context(context)?;
+            let Some(of) = self.generation(&pool, view).await? else { return Ok(None) };
+            let options = self.server.options(Some(context))?;
+            export(&options, view, &of, query).await.map(Some)
+        })
     }
 
     fn heard(

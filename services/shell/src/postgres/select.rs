@@ -1,12 +1,15 @@
 //! From a query to SQL. Every value is a bind parameter; names come from the view's definition.
-use super::table::{schema, type_of};
+use super::table::{WORDS, schema, type_of};
 use crate::{
     port::store::Generation,
-    reads::{Comparison, Direction, Filter, Nulls, Order, Place, Query, Test, Value},
+    reads::{
+        Comparison, Counts, Direction, Filter, Nulls, Order, Place, Query, RELEVANCE, Test, Value,
+    },
     view::ViewDefinition,
 };
+use functions::Column;
 
-/// A statement and its parameters, after those that name the generation.
+/// A statement and its parameters; those of [`read`] and [`count`] come after the three that name the generation.
 pub(super) struct Statement {
     pub(super) sql: String,
     pub(super) parameters: Vec<Parameter>,
@@ -32,9 +35,10 @@ pub(super) const LIVE: &str = "(select count(*) >= min(g.parts) from read.checkp
 /// Rows, checkpoints and whether the view is live: one statement, so that they are of one instant (R4).
 /// Parameters 1–3 are the generation.
 pub(super) fn read(view: &ViewDefinition, of: &Generation, query: &Query) -> Statement {
-    let mut it = Builder { view, parameters: Vec::new() };
+    let mut it = Builder { view, parameters: Vec::new(), number: 4, rank: String::new() };
     let mut order = query.total_order(view.key);
     let matching = it.condition(&query.filter, false);
+    it.rank(&query.filter, &order);
     let mut conditions = vec![matching.clone()];
     for (place, after) in [(&query.after, true), (&query.before, false)] {
         if let Some(place) = place {
@@ -54,38 +58,81 @@ pub(super) fn read(view: &ViewDefinition, of: &Generation, query: &Query) -> Sta
     let sql = format!(
         "select
     (select coalesce(json_agg(r), '[]')::text
-        from (select t.* from {schema}.{table} t where {conditions} order by {order} {limit}) r) as rows,
+        from (select {columns} from {schema}.{table} t where {conditions} order by {order} {limit}) r) as rows,
     {total} as total,
     {CHECKPOINTS} as checkpoints,
     {LIVE} as live",
+        columns = columns(view),
         conditions = conditions.join(" and "),
-        order = order.iter().map(ordered).collect::<Vec<_>>().join(", "),
+        order = it.ordered(&order),
     );
     Statement { sql, parameters: it.parameters }
 }
 
-/// As an index has it, or its opposite: the words are left out where they say what is so anyway.
-fn ordered(order: &Order) -> String {
-    let direction = match order.direction {
-        Direction::Ascending => "asc",
-        Direction::Descending => "desc",
+/// How many rows there are in each group, in the same form as [`read`].
+pub(super) fn count(view: &ViewDefinition, of: &Generation, counts: &Counts) -> Statement {
+    let mut it = Builder { view, parameters: Vec::new(), number: 4, rank: String::new() };
+    let condition = it.condition(&counts.filter, false);
+    let (schema, table) = (schema(of), view.table);
+    let columns: Vec<String> = counts.by.iter().map(|it| format!("t.\"{it}\"")).collect();
+    let named: Vec<String> = counts.by.iter().map(|it| format!("g.\"{it}\", ")).collect();
+    // Without columns, there is one group, but no row of it where there are no rows.
+    let by = if columns.is_empty() { "()".to_owned() } else { columns.join(", ") };
+    let (columns, order) = if columns.is_empty() {
+        (String::new(), "1".to_owned())
+    } else {
+        (format!("{}, ", columns.join(", ")), columns.join(", "))
     };
-    let nulls = match order.nulls {
-        Nulls::First => "first",
-        Nulls::Last => "last",
-    };
-    format!("t.\"{}\" {direction} nulls {nulls}", order.column)
+    let sql = format!(
+        "select
+    (select coalesce(json_agg(json_build_array({named} g.rows)), '[]')::text
+        from (select {columns} count(*) as rows from {schema}.{table} t where {condition} group by {by}
+            having count(*) > 0 order by {order} limit {limit}) g) as rows,
+    null::bigint as total,
+    {CHECKPOINTS} as checkpoints,
+    {LIVE} as live",
+        named = named.concat(),
+        limit = Counts::GROUPS_MAX + 1,
+    );
+    Statement { sql, parameters: it.parameters }
+}
+
+/// Opens the cursor `rows`: all rows that a query asks for, each as JSON.
+pub(super) fn export(view: &ViewDefinition, of: &Generation, query: &Query) -> Statement {
+    let mut it = Builder { view, parameters: Vec::new(), number: 1, rank: String::new() };
+    let condition = it.condition(&query.filter, false);
+    let order = query.total_order(view.key);
+    it.rank(&query.filter, &order);
+    let sql = format!(
+        "declare rows no scroll cursor for select to_json(r)::text
+    from (select {columns} from {schema}.{table} t where {condition} order by {order}) r",
+        columns = columns(view),
+        schema = schema(of),
+        table = view.table,
+        order = it.ordered(&order),
+    );
+    Statement { sql, parameters: it.parameters }
+}
+
+/// All that a row is made of; not what only the store needs.
+pub(super) fn columns(view: &ViewDefinition) -> String {
+    let column = |it: &Column| format!("t.\"{}\"", it.name);
+    view.columns.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
 struct Builder<'a> {
     view: &'a ViewDefinition,
     parameters: Vec<Parameter>,
+    /// Of the first parameter.
+    number: usize,
+    /// How well a row was found.
+    rank: String,
 }
 
 impl Builder<'_> {
     fn parameter(&mut self, it: Parameter) -> usize {
         self.parameters.push(it);
-        self.parameters.len() + 3
+        self.parameters.len() - 1 + self.number
     }
 
     fn one(&mut self, column: &str, value: &Value) -> String {
@@ -103,7 +150,47 @@ impl Builder<'_> {
         format!("${}::text", self.parameter(Parameter::One(text.to_owned())))
     }
 
+    /// The order as an index has it, or its opposite.
+    fn ordered(&self, order: &[Order]) -> String {
+        let column = |it: &Order| {
+            let direction = match it.direction {
+                Direction::Ascending => "asc",
+                Direction::Descending => "desc",
+            };
+            let nulls = match it.nulls {
+                Nulls::First => "first",
+                Nulls::Last => "last",
+            };
+            format!("{} {direction} nulls {nulls}", self.name(it))
+        };
+        order.iter().map(column).collect::<Vec<_>>().join(", ")
+    }
+
+    fn name(&self, order: &Order) -> String {
+        if order.column == RELEVANCE {
+            self.rank.clone()
+        } else {
+            format!("t.\"{}\"", order.column)
+        }
+    }
+
+    /// How well rows are found, if they are ordered by it: how many of the words they have.
+    fn rank(&mut self, filter: &Filter, order: &[Order]) {
+        if let Some(words) = filter.searched()
+            && order.iter().any(|it| it.column == RELEVANCE)
+        {
+            let has = |word: &String| {
+                let query = self.text(&format!("'{word}'"));
+                format!("(t.\"{WORDS}\" @@ {query}::tsquery)::int")
+            };
+            self.rank = format!("({})", words.iter().map(has).collect::<Vec<_>>().join(" + "));
+        }
+    }
+
     fn cast(&self, column: &str) -> &'static str {
+        if column == RELEVANCE {
+            return "bigint";
+        }
         self.view.columns.iter().find(|it| it.name == column).map_or("text", type_of)
     }
 
@@ -117,6 +204,13 @@ impl Builder<'_> {
         let (list, is_all) = match filter {
             Filter::Not(it) => return self.condition(it, !opposite),
             Filter::Field { column, test } => return self.test(column, test, opposite),
+            Filter::Search(words) => {
+                // Letters and digits only: nothing in it has a meaning of its own.
+                let query = words.iter().map(|it| format!("'{it}':*")).collect::<Vec<_>>();
+                let query = self.text(&query.join(" & "));
+                let not = if opposite { "not " } else { "" };
+                return format!("{not}(t.\"{WORDS}\" @@ {query}::tsquery)");
+            }
             Filter::All(list) => (list, !opposite),
             Filter::Any(list) => (list, opposite),
         };
@@ -175,10 +269,9 @@ impl Builder<'_> {
         let operator = |up: bool| if up { ">" } else { "<" };
         let nullable = order.iter().any(|it| self.is_nullable(it.column));
         let one_way = order.iter().all(|it| up(it) == up(&order[0]));
-        let name = |it: &Order| format!("t.\"{}\"", it.column);
         if one_way && !nullable {
             // An index begins right at such a place.
-            let columns: Vec<String> = order.iter().map(name).collect();
+            let columns: Vec<String> = order.iter().map(|it| self.name(it)).collect();
             let pairs = order.iter().zip(values);
             let values: Vec<String> = pairs
                 .filter_map(|(it, value)| Some(self.one(it.column, value.as_ref()?)))
@@ -189,7 +282,7 @@ impl Builder<'_> {
         let mut same: Vec<String> = Vec::new();
         let mut ways = Vec::new();
         for (it, value) in order.iter().zip(values) {
-            let column = name(it);
+            let column = self.name(it);
             // Whether rows without a value are still to come.
             let nulls = (it.nulls == Nulls::Last) == after && self.is_nullable(it.column);
             let (beyond, equal) = match value {

@@ -1,9 +1,16 @@
 //! The SQL of a view's tables, made from its definition. Names come from constants in the code, never from input.
-use super::news::CHANNEL;
-use crate::{port::store::Generation, reads::served::with_key, view::ViewDefinition};
+use super::{news::CHANNEL, select::columns};
+use crate::{
+    port::store::Generation,
+    reads::{served::with_key, words_of},
+    view::ViewDefinition,
+};
 use functions::{Column, ColumnKind, Direction};
 use serde_json::Value;
 use std::fmt::Write as _;
+
+/// The column with the words of a row, if any are searched; no field of a row can have such a name.
+pub(super) const WORDS: &str = "?words";
 
 /// The schema that holds one generation of a view: several can stand side by side.
 pub(super) fn schema(of: &Generation) -> String {
@@ -37,6 +44,9 @@ pub(super) fn create(view: &ViewDefinition, of: &Generation) -> String {
         let null = if it.nullable { "" } else { " not null" };
         let _ = write!(sql, "\"{}\" {}{}{null}, ", it.name, type_of(it), collation(it));
     }
+    if !view.searched.is_empty() {
+        let _ = write!(sql, "\"{WORDS}\" tsvector not null, ");
+    }
     let _ = writeln!(sql, "primary key (\"{}\")) with (fillfactor = 80);", view.key);
     for it in &view.indexes {
         let columns = with_key(it, view);
@@ -55,14 +65,19 @@ pub(super) fn create(view: &ViewDefinition, of: &Generation) -> String {
                 writeln!(sql, "create index on {schema}.{} ({});", view.table, columns.join(", "));
         }
     }
+    if !view.searched.is_empty() {
+        let _ = writeln!(sql, "create index on {schema}.{} using gin (\"{WORDS}\");", view.table);
+    }
     sql
 }
 
 /// (key, row) of the rows whose keys are `$1`.
 pub(super) fn load(view: &ViewDefinition, of: &Generation) -> String {
     format!(
-        "select t.\"{key}\"::text, to_jsonb(t) from {schema}.{table} t where t.\"{key}\" = any($1::text[]::{key_type}[])",
+        "select r.\"{key}\"::text, to_jsonb(r)
+    from (select {columns} from {schema}.{table} t where t.\"{key}\" = any($1::text[]::{key_type}[])) r",
         key = view.key,
+        columns = columns(view),
         schema = schema(of),
         table = view.table,
         key_type = key_type(view),
@@ -70,23 +85,19 @@ pub(super) fn load(view: &ViewDefinition, of: &Generation) -> String {
 }
 
 /// One statement writes rows and checkpoints, or nothing (protocol.md V1). Its parameters: 1–9 the checkpoints,
-/// 10–12 the generation, 13–20 the parked events, 21 the keys that go, then a column of the rows each, and what those
-/// are told who wait.
+/// 10–12 the generation, 13–20 the parked events, 21 the keys that go, then a column of the rows each, their words if
+/// any are searched, and what those are told who wait.
 pub(super) fn write(view: &ViewDefinition, of: &Generation) -> String {
     let (schema, table, key) = (schema(of), view.table, view.key);
-    let names: Vec<String> = view.columns.iter().map(|it| format!("\"{}\"", it.name)).collect();
-    let arrays: Vec<String> = view
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(i, it)| format!("${}::text[]::{}[]", i + 22, type_of(it)))
-        .collect();
-    let sets: Vec<String> = view
-        .columns
-        .iter()
-        .filter(|it| it.name != key)
-        .map(|it| format!("\"{0}\" = excluded.\"{0}\"", it.name))
-        .collect();
+    let words = (!view.searched.is_empty()).then_some((WORDS, "tsvector"));
+    let columns: Vec<(&str, &str)> =
+        view.columns.iter().map(|it| (it.name, type_of(it))).chain(words).collect();
+    let names: Vec<String> = columns.iter().map(|it| format!("\"{}\"", it.0)).collect();
+    let arrays =
+        columns.iter().enumerate().map(|(i, it)| format!("${}::text[]::{}[]", i + 22, it.1));
+    let arrays: Vec<String> = arrays.collect();
+    let others = columns.iter().filter(|it| it.0 != key);
+    let sets: Vec<String> = others.map(|it| format!("\"{0}\" = excluded.\"{0}\"", it.0)).collect();
     let conflict =
         if sets.is_empty() { "nothing".into() } else { format!("update set {}", sets.join(", ")) };
     format!(
@@ -117,11 +128,17 @@ parked as (
     on conflict do nothing
 )
 select pg_notify('{CHANNEL}', ${payload})::text, open from gate",
-        payload = view.columns.len() + 22,
+        payload = names.len() + 22,
         key_type = key_type(view),
         columns = names.join(", "),
         arrays = arrays.join(", "),
     )
+}
+
+/// The words of a row, as Postgres reads them.
+pub(super) fn words(row: &Value, view: &ViewDefinition) -> String {
+    let words = words_of(row, &view.searched);
+    words.iter().map(|it| format!("'{it}'")).collect::<Vec<_>>().join(" ")
 }
 
 /// What a column gets from a row.

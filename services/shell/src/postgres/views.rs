@@ -228,6 +228,11 @@ async fn write(
             batch.rows.values().flatten().map(|row| table::text(row, it)).collect();
         query = query.bind(values);
     }
+    if !view.searched.is_empty() {
+        let values: Vec<String> =
+            batch.rows.values().flatten().map(|row| table::words(row, view)).collect();
+        query = query.bind(values);
+    }
     let news = news::payload(of, batch.checkpoints.iter().map(|it| &it.to));
     query.bind(news).fetch_one(connection).await?;
     Ok(())

@@ -1,5 +1,6 @@
 //! Which rows are wanted, whatever store they are in.
 use super::Value;
+use std::collections::BTreeSet;
 
 /// A condition on a row: it holds or it does not, also where a column is null.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +11,9 @@ pub enum Filter {
     Any(Vec<Filter>),
     /// This does not hold.
     Not(Box<Filter>),
+    /// Each of these words begins one of the row's words, in the columns that its view searches. In lower case, as
+    /// [`words`](super::words) has them.
+    Search(BTreeSet<String>),
     /// What a column's value has to be.
     Field {
         /// The column.
@@ -33,12 +37,23 @@ impl Filter {
         Self::Field { column, test }
     }
 
+    /// What is searched for, if every row has to have it.
+    #[must_use]
+    pub fn searched(&self) -> Option<&BTreeSet<String>> {
+        match self {
+            Self::Search(words) => Some(words),
+            Self::All(list) => list.iter().find_map(Self::searched),
+            Self::Any(_) | Self::Not(_) | Self::Field { .. } => None,
+        }
+    }
+
     /// How many conditions it is made of.
     #[must_use]
     pub fn size(&self) -> usize {
         match self {
             Self::All(list) | Self::Any(list) => 1 + list.iter().map(Self::size).sum::<usize>(),
             Self::Not(it) => 1 + it.size(),
+            Self::Search(words) => 1 + words.len(),
             Self::Field { test: Test::In(values) | Test::NotIn(values), .. } => 1 + values.len(),
             Self::Field { .. } => 1,
         }

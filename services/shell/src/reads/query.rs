@@ -1,5 +1,5 @@
 //! What is asked of a view.
-use super::{Filter, Order, Place, Test, Value};
+use super::{Filter, Order, Place, RELEVANCE, Test, Value};
 use crate::view::ViewDefinition;
 use functions::View;
 
@@ -8,7 +8,8 @@ use functions::View;
 pub struct Query {
     /// Only rows of which this holds.
     pub filter: Filter,
-    /// By which columns they are ordered; what these leave open the key decides.
+    /// By which columns they are ordered; what these leave open the key decides. Without any, rows that are searched
+    /// for come in the order of how well they are found: by how many words they have, and not only begin with.
     pub order: Vec<Order>,
     /// Only rows after this place.
     pub after: Option<Place>,
@@ -40,6 +41,9 @@ impl Query {
     #[must_use]
     pub fn total_order(&self, key: &'static str) -> Vec<Order> {
         let mut all = self.order.clone();
+        if all.is_empty() && self.filter.searched().is_some() {
+            return vec![Order::descending(RELEVANCE), Order::ascending(key)];
+        }
         if let Some(end) = all.iter().position(|it| it.column == key) {
             // No two rows have the same key: what comes after it decides nothing.
             all.truncate(end + 1);
@@ -59,6 +63,37 @@ impl Query {
     pub fn check(&self, view: &ViewDefinition) -> Result<(), Unserved> {
         super::served::check(self, view)
     }
+}
+
+/// How many rows there are, by what they have in some columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Only rows of which this holds.
+    pub filter: Filter,
+    /// The columns; without any, all rows are counted together.
+    pub by: Vec<&'static str>,
+}
+
+impl Counts {
+    /// More groups than these are not an answer that anybody looks at.
+    pub const GROUPS_MAX: usize = 1_000;
+
+    /// Whether indexes have all that is counted by, and lead to what is counted.
+    ///
+    /// # Errors
+    /// What is wrong with which part.
+    pub fn check(&self, view: &ViewDefinition) -> Result<(), Unserved> {
+        super::served::check_counts(self, view)
+    }
+}
+
+/// One line of the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// What these rows have in the columns that they are counted by; `None` is null.
+    pub values: Vec<Option<Value>>,
+    /// How many they are; at least one.
+    pub rows: i64,
 }
 
 /// A query that a view does not answer.

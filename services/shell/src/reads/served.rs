@@ -1,31 +1,38 @@
 //! What a view can be asked for: only what one of its indexes, or its key, leads to. So no query reads a whole table by
 //! surprise once the table has grown.
-use super::{Comparison, Direction, Filter, Nulls, Order, Place, Query, Test, Unserved, Value};
+use super::{
+    Comparison, Counts, Direction, Filter, Nulls, Order, Place, Query, RELEVANCE, Test, Unserved,
+    Value,
+};
 use crate::view::ViewDefinition;
 use functions::{Column, ColumnKind, Index};
 
 /// Conditions of a filter, and values of its lists.
 const SIZE_MAX: usize = 1_000;
 
+pub(super) fn check_counts(counts: &Counts, view: &ViewDefinition) -> Result<(), Unserved> {
+    check_filter(&counts.filter, view)?;
+    let is_indexed = |name: &str| {
+        name == view.key || view.indexes.iter().any(|it| it.columns.iter().any(|it| it.0 == name))
+    };
+    let is_twice = |name: &&&'static str| counts.by.iter().filter(|it| *it == *name).count() > 1;
+    if let Some(name) = counts.by.iter().find(is_twice) {
+        return Err(Unserved::Order(format!("{name} is counted by twice: name it once")));
+    }
+    match counts.by.iter().find(|it| !is_indexed(it)) {
+        None => Ok(()),
+        Some(name) => {
+            let message =
+                format!("no index of {} has {name}, so nothing is counted by it", view.table);
+            Err(Unserved::Order(message))
+        }
+    }
+}
+
 pub(super) fn check(query: &Query, view: &ViewDefinition) -> Result<(), Unserved> {
-    let size = query.filter.size();
-    if size > SIZE_MAX {
-        let message =
-            format!("the filter has {size} conditions and values, and may have {SIZE_MAX}");
-        return Err(Unserved::Filter(message));
-    }
-    fits(&query.filter, view).map_err(Unserved::Filter)?;
-    let is_all = |it: &Filter| matches!(it, Filter::All(list) if list.is_empty());
-    if !is_all(&query.filter) && !leads(&query.filter, false, view) {
-        let message = format!(
-            "no index of {} leads to these rows: ask for {} as well",
-            view.table,
-            leaders(view).join(" or ")
-        );
-        return Err(Unserved::Filter(message));
-    }
+    check_filter(&query.filter, view)?;
     let order = query.total_order(view.key);
-    for it in &order {
+    for it in order.iter().filter(|it| it.column != RELEVANCE) {
         column(view, it.column).map_err(Unserved::Order)?;
     }
     if !is_ordered(&query.filter, &order, view) {
@@ -39,6 +46,9 @@ pub(super) fn check(query: &Query, view: &ViewDefinition) -> Result<(), Unserved
     }
     for Place(values) in query.after.iter().chain(&query.before) {
         let fits = |(order, value): (&Order, &Option<Value>)| {
+            if order.column == RELEVANCE {
+                return matches!(value, Some(Value::Integer(_)));
+            }
             column(view, order.column).is_ok_and(|column| match value {
                 Some(value) => value.kind() == column.kind,
                 None => column.nullable,
@@ -48,6 +58,26 @@ pub(super) fn check(query: &Query, view: &ViewDefinition) -> Result<(), Unserved
             let message = format!("the cursor is of another order than {}", named(&order));
             return Err(Unserved::Place(message));
         }
+    }
+    Ok(())
+}
+
+fn check_filter(filter: &Filter, view: &ViewDefinition) -> Result<(), Unserved> {
+    let size = filter.size();
+    if size > SIZE_MAX {
+        let message =
+            format!("the filter has {size} conditions and values, and may have {SIZE_MAX}");
+        return Err(Unserved::Filter(message));
+    }
+    fits(filter, view).map_err(Unserved::Filter)?;
+    let is_all = |it: &Filter| matches!(it, Filter::All(list) if list.is_empty());
+    if !is_all(filter) && !leads(filter, false, view) {
+        let message = format!(
+            "no index of {} leads to these rows: ask for {} as well",
+            view.table,
+            leaders(view).join(" or ")
+        );
+        return Err(Unserved::Filter(message));
     }
     Ok(())
 }
@@ -62,6 +92,13 @@ fn fits(filter: &Filter, view: &ViewDefinition) -> Result<(), String> {
     match filter {
         Filter::All(list) | Filter::Any(list) => list.iter().try_for_each(|it| fits(it, view)),
         Filter::Not(it) => fits(it, view),
+        Filter::Search(_) if view.searched.is_empty() => {
+            Err(format!("nothing is searched in {}", view.table))
+        }
+        Filter::Search(words) if words.is_empty() => {
+            Err("there is no word to search for, of letters and digits".to_owned())
+        }
+        Filter::Search(_) => Ok(()),
         Filter::Field { column: name, test } => {
             let kind = column(view, name)?.kind;
             let fits = match test {
@@ -82,6 +119,7 @@ fn leads(filter: &Filter, opposite: bool, view: &ViewDefinition) -> bool {
         Filter::All(list) if !opposite => list.iter().any(|it| leads(it, opposite, view)),
         Filter::Any(list) if opposite => list.iter().any(|it| leads(it, opposite, view)),
         Filter::All(list) | Filter::Any(list) => list.iter().all(|it| leads(it, opposite, view)),
+        Filter::Search(_) => !opposite,
         Filter::Field { column, test } => {
             let begins = *column == view.key
                 || view
@@ -99,6 +137,10 @@ fn leads(filter: &Filter, opposite: bool, view: &ViewDefinition) -> bool {
 
 /// Whether the key or an index has the rows in this order.
 fn is_ordered(filter: &Filter, order: &[Order], view: &ViewDefinition) -> bool {
+    if order.first().is_some_and(|it| it.column == RELEVANCE) {
+        // All that is found is looked at: the best of it is wanted.
+        return true;
+    }
     // What all rows have in common orders none of them.
     let bound = |column: &str| is_bound(filter, column);
     let order: Vec<&Order> = order.iter().filter(|it| !bound(it.column)).collect();
@@ -137,7 +179,7 @@ fn is_bound(filter: &Filter, column: &str) -> bool {
     match filter {
         Filter::All(list) => list.iter().any(|it| is_bound(it, column)),
         Filter::Field { column: it, test: Test::Is(Comparison::Equal, _) } => *it == column,
-        Filter::Any(_) | Filter::Not(_) | Filter::Field { .. } => false,
+        Filter::Any(_) | Filter::Not(_) | Filter::Search(_) | Filter::Field { .. } => false,
     }
 }
 

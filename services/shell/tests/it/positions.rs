@@ -7,10 +7,52 @@ use customers::{
 use shared_events::customers::{RemoveCustomer, VerifyCustomer};
 use shell::{
     clock::Clock,
+    memory::{CallFault, Faults, SendFault},
     position::Position,
     reads::{Query, ReadError},
 };
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// Lets everything through, and counts what the store is asked.
+#[derive(Default)]
+struct Asked(Mutex<Vec<&'static str>>);
+
+impl Faults for Asked {
+    fn call(&self, _: u32, what: &'static str) -> CallFault {
+        self.0.lock().unwrap().push(what);
+        CallFault::default()
+    }
+
+    fn send(&self, _: u32, _: &str) -> SendFault {
+        SendFault::Delivered { after: Duration::ZERO, times: 1, report: Duration::ZERO }
+    }
+
+    fn later(&self, _: Duration, act: Box<dyn FnOnce() + Send>) {
+        act();
+    }
+}
+
+#[test]
+fn a_position_that_the_view_has_come_to_costs_nothing() {
+    run(async |fleet| {
+        let _services = (fleet.handler::<Customers>(), fleet.aggregator::<Customers>());
+        let asked = Arc::new(Asked::default());
+        let faults: Arc<dyn Faults> = asked.clone();
+        let client = fleet.seen_from(1, &Clock::system(), &faults).client::<Customers>();
+        let answer = accepted(&client, invite(1, "ada@example.com")).await;
+        assert!(customer(&client, 1, &answer.position).await.is_some());
+        for seen in [&Position::new(), &answer.position] {
+            asked.0.lock().unwrap().clear();
+            rows::<Customer>(&client, all(), seen).await;
+            let calls = asked.0.lock().unwrap().clone();
+            assert_eq!(calls.iter().filter(|it| **it == "read rows").count(), 1, "{calls:?}");
+            assert!(!calls.contains(&"read heads"), "{calls:?}");
+        }
+    });
+}
 
 fn all() -> Query {
     Query::default()

@@ -1,6 +1,6 @@
 //! What can be read of a view.
 //!
-//! A [`Query`] is answered alike by any store: [`served`] says which queries are, `memory::select` is how it is meant, and
+//! A [`Query`] is answered alike by any store: `served` says which queries are, `memory::select` is how it is meant, and
 //! `postgres::select` makes SQL of it.
 mod filter;
 mod order;

@@ -56,6 +56,8 @@ async fn customers_are_found_by_what_they_are_like() {
             ("search: \"EXAMPLE com\"", &[all[0], all[1], all[3]]),
             ("search: \"a exam\", status: { eq: INVITED }", &all[1..2]),
             ("search: \"ample\"", &[]),
+            ("and: []", &all[..]),
+            ("or: [{}, { email: { startsWith: \"bo\" } }]", &all[..]),
             ("", &all[..]),
         ] {
             let arguments = format!("where: {{ {filter} }}, {by_email}");

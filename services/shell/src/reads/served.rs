@@ -70,8 +70,7 @@ fn check_filter(filter: &Filter, view: &ViewDefinition) -> Result<(), Unserved> 
         return Err(Unserved::Filter(message));
     }
     fits(filter, view).map_err(Unserved::Filter)?;
-    let is_all = |it: &Filter| matches!(it, Filter::All(list) if list.is_empty());
-    if !is_all(filter) && !leads(filter, false, view) {
+    if !is_everything(filter) && !leads(filter, false, view) {
         let message = format!(
             "no index of {} leads to these rows: ask for {} as well",
             view.table,
@@ -109,6 +108,15 @@ fn fits(filter: &Filter, view: &ViewDefinition) -> Result<(), String> {
             };
             if fits { Ok(()) } else { Err(format!("{name} is compared with what it cannot be")) }
         }
+    }
+}
+
+/// Whether it asks for nothing: rows come one after another then, in an order that an index has.
+fn is_everything(filter: &Filter) -> bool {
+    match filter {
+        Filter::All(list) => list.iter().all(is_everything),
+        Filter::Any(list) => list.iter().any(is_everything),
+        Filter::Not(_) | Filter::Search(_) | Filter::Field { .. } => false,
     }
 }
 

@@ -53,7 +53,13 @@ impl ViewDefinition {
     /// The column of the key.
     #[must_use]
     pub fn key_column(&self) -> Option<&Column> {
-        self.columns.iter().find(|it| it.name == self.key)
+        self.column(self.key)
+    }
+
+    /// The column of this name, if there is one.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|it| it.name == name)
     }
 }
 

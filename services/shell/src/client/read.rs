@@ -236,12 +236,8 @@ fn counted(
         let message = format!("there are more than {maximum} different {by}: ask for fewer rows");
         return Err(Unserved::Filter(message).into());
     }
-    let kinds: Vec<ColumnKind> = counts
-        .by
-        .iter()
-        .filter_map(|name| view.columns.iter().find(|it| it.name == *name))
-        .map(|it| it.kind)
-        .collect();
+    let kinds: Vec<ColumnKind> =
+        counts.by.iter().filter_map(|name| view.column(name)).map(|it| it.kind).collect();
     let line = |line: &Vec<serde_json::Value>| Count {
         values: kinds.iter().zip(line).map(|(kind, json)| Value::of_json(*kind, json)).collect(),
         rows: line.last().and_then(serde_json::Value::as_i64).unwrap_or_default(),

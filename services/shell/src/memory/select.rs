@@ -61,7 +61,7 @@ pub(super) fn count(
 }
 
 fn value(row: &Json, column: &str, view: &ViewDefinition) -> Option<Value> {
-    let kind = view.columns.iter().find(|it| it.name == column)?.kind;
+    let kind = view.column(column)?.kind;
     Value::of_json(kind, row.get(column)?)
 }
 

@@ -3,7 +3,7 @@
 use super::{
     connection::away,
     select::{self, CHECKPOINTS, LIVE, Parameter, Statement},
-    views::checkpoint,
+    views::checkpoints as checkpoints_of,
 };
 use crate::{
     port::store::{Export, Generation, StoreError},
@@ -31,8 +31,7 @@ pub(super) async fn export(
         .fetch_one(&mut connection)
         .await
         .map_err(failed)?;
-    let checkpoints: Vec<_> = serde_json::from_str(&checkpoints)
-        .map_err(|error| StoreError::Broken(format!("checkpoints of {}: {error}", view.table)))?;
+    let checkpoints = checkpoints_of(&checkpoints, view.table)?;
     let Statement { sql, parameters } = select::export(view, of, query);
     let mut statement = sqlx::query(AssertSqlSafe(sql));
     for it in parameters {
@@ -49,11 +48,7 @@ pub(super) async fn export(
             .map_err(|error| away(&error))?;
         Ok((!rows.is_empty()).then(|| (format!("[{}]", rows.join(",")), connection)))
     });
-    Ok(Export {
-        checkpoints: checkpoints.into_iter().map(checkpoint).collect(),
-        live: live.unwrap_or(false),
-        rows: rows.boxed(),
-    })
+    Ok(Export { checkpoints, live: live.unwrap_or(false), rows: rows.boxed() })
 }
 
 /// A reader may be slow, but not for ever: old rows are kept for as long as it reads.

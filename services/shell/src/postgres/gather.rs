@@ -5,7 +5,7 @@ use super::{
     connection::away,
     select::{CHECKPOINTS, LIVE, columns},
     table::{key_type, schema},
-    views::checkpoint,
+    views::checkpoints as checkpoints_of,
 };
 use crate::{
     port::store::{CheckpointRow, Generation, RawRows, StoreError},
@@ -53,13 +53,18 @@ struct Found {
 
 /// The keys that a query asks for, if it asks for nothing else.
 pub(super) fn keys(query: &Query, view: &ViewDefinition) -> Option<Vec<String>> {
-    let Filter::Field { column, test: Test::In(values) } = &query.filter else { return None };
-    let rest = Query { filter: Filter::default(), ..query.clone() };
+    let Query { filter, order, after, before, limit, backward, count } = query;
+    let Filter::Field { column, test: Test::In(values) } = filter else { return None };
+    let is_plain =
+        order.is_empty() && (after, before, limit) == (&None, &None, &None) && !backward && !count;
+    if *column != view.key || !is_plain {
+        return None;
+    }
     let mut keys: Vec<String> = values.iter().map(ToString::to_string).collect();
     // In the order of the keys, as an answer has them.
     keys.sort_unstable();
     keys.dedup();
-    (*column == view.key && rest == Query::default() && keys.len() <= KEYS_MAX).then_some(keys)
+    (keys.len() <= KEYS_MAX).then_some(keys)
 }
 
 impl Gatherer {
@@ -132,12 +137,10 @@ impl Gatherer {
                 .fetch_one(&self.pool)
                 .await
                 .map_err(|error| away(&error))?;
-        let broken =
-            |what: &str, error| StoreError::Broken(format!("{what} of {}: {error}", self.of.table));
-        let rows = serde_json::from_str(&rows).map_err(|error| broken("rows", error))?;
-        let checkpoints: Vec<_> =
-            serde_json::from_str(&checkpoints).map_err(|error| broken("checkpoints", error))?;
-        let checkpoints = checkpoints.into_iter().map(checkpoint).collect();
+        let table = self.of.table;
+        let rows = serde_json::from_str(&rows)
+            .map_err(|error| StoreError::Broken(format!("rows of {table}: {error}")))?;
+        let checkpoints = checkpoints_of(&checkpoints, table)?;
         Ok(Found { rows, checkpoints, live: live.unwrap_or(false) })
     }
 

@@ -7,7 +7,7 @@ use super::{
     news::{CHANNEL, Heard},
     select::{self, Parameter, Statement},
     troubles::troubles,
-    views::checkpoint,
+    views::checkpoints as checkpoints_of,
 };
 use crate::{
     port::store::{Export, Generation, Head, OutcomeRow, RawRows, Reads, StoreError},
@@ -151,10 +151,7 @@ impl PostgresReads {
         }
         let (rows, total, checkpoints, live) =
             statement.fetch_one(pool).await.map_err(|error| away(&error))?;
-        let checkpoints: Vec<_> = serde_json::from_str(&checkpoints).map_err(|error| {
-            StoreError::Broken(format!("checkpoints of {}: {error}", view.table))
-        })?;
-        let checkpoints = checkpoints.into_iter().map(checkpoint).collect();
+        let checkpoints = checkpoints_of(&checkpoints, view.table)?;
         Ok(RawRows { rows, total, checkpoints, live: live.unwrap_or(false) })
     }
 }

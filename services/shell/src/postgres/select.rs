@@ -191,11 +191,11 @@ impl Builder<'_> {
         if column == RELEVANCE {
             return "bigint";
         }
-        self.view.columns.iter().find(|it| it.name == column).map_or("text", type_of)
+        self.view.column(column).map_or("text", type_of)
     }
 
     fn is_nullable(&self, column: &str) -> bool {
-        self.view.columns.iter().any(|it| it.name == column && it.nullable)
+        self.view.column(column).is_some_and(|it| it.nullable)
     }
 
     /// The filter, or its opposite: the opposite of each test is written out, because `not` of a comparison with null

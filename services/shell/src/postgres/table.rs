@@ -50,7 +50,7 @@ pub(super) fn create(view: &ViewDefinition, of: &Generation) -> String {
     let _ = writeln!(sql, "primary key (\"{}\")) with (fillfactor = 80);", view.key);
     for it in &view.indexes {
         let columns = with_key(it, view);
-        let nullable = |name: &str| view.columns.iter().any(|it| it.name == name && it.nullable);
+        let nullable = |name: &str| view.column(name).is_some_and(|it| it.nullable);
         let is_nullable = columns.iter().any(|it| nullable(it.0));
         // Read backward, an index has the opposite order; where nulls are least is an order of its own.
         for greatest in [true, false].into_iter().take(1 + usize::from(is_nullable)) {

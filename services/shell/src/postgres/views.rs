@@ -33,9 +33,16 @@ impl PostgresViews {
 
 type Checkpoint = (String, i32, i64, i64, i64, i64, bool);
 
-pub(super) fn checkpoint(it: Checkpoint) -> CheckpointRow {
+fn checkpoint(it: Checkpoint) -> CheckpointRow {
     let (topic, part, incarnation, epoch, pseq, next_offset, caught_up) = it;
     CheckpointRow { topic, part, incarnation, epoch, pseq, next_offset, caught_up }
+}
+
+/// The checkpoints that [`CHECKPOINTS`](super::select::CHECKPOINTS) selects.
+pub(super) fn checkpoints(json: &str, table: &str) -> Result<Vec<CheckpointRow>, StoreError> {
+    let rows: Vec<Checkpoint> = serde_json::from_str(json)
+        .map_err(|error| StoreError::Broken(format!("checkpoints of {table}: {error}")))?;
+    Ok(rows.into_iter().map(checkpoint).collect())
 }
 
 impl Views for PostgresViews {

@@ -82,8 +82,7 @@ fn check_filter(filter: &Filter, view: &ViewDefinition) -> Result<(), Unserved> 
 }
 
 fn column<'a>(view: &'a ViewDefinition, name: &str) -> Result<&'a Column, String> {
-    let found = view.columns.iter().find(|it| it.name == name);
-    found.ok_or_else(|| format!("{} has no column {name}", view.table))
+    view.column(name).ok_or_else(|| format!("{} has no column {name}", view.table))
 }
 
 /// Whether every value is one of its column.

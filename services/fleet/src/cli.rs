@@ -13,6 +13,7 @@ mod services;
 mod signals;
 mod simulate;
 mod status;
+mod target;
 mod up;
 
 use clap::{Parser, Subcommand};

@@ -2,11 +2,14 @@
 mod bench;
 mod chaos;
 mod console;
+mod difference;
 mod fetch;
 mod migrate;
 mod mistakes;
 pub mod options;
+mod rebuild;
 mod reset;
+mod rollback;
 mod run;
 mod schema;
 mod services;
@@ -15,6 +18,8 @@ mod simulate;
 mod status;
 mod target;
 mod up;
+mod view_of;
+mod views;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
@@ -57,6 +62,12 @@ enum Command {
     Chaos(chaos::Options),
     /// Create or verify databases, schemas and topics on servers of your own
     Migrate(migrate::Options),
+    /// Build a view again beside what is read, compare, and have it read
+    Rebuild(Box<rebuild::Options>),
+    /// Have what was read of a view before read again
+    Rollback(rollback::Options),
+    /// List what is kept of each view; compare, cut over, drop
+    Views(Box<views::Options>),
     /// Measure how fast the fleet is, against the limit of its parts and against its peers
     Bench(bench::Options),
 }
@@ -91,6 +102,9 @@ pub fn main() -> ExitCode {
             Command::Schema(options) => schema::run(options).await,
             Command::Simulate(options) => simulate::run(&options),
             Command::Migrate(options) => migrate::run(options).await,
+            Command::Rebuild(options) => rebuild::run(*options).await,
+            Command::Rollback(options) => rollback::run(options).await,
+            Command::Views(options) => views::run(*options).await,
             Command::Bench(options) => bench::run(options).await,
         }
     });

@@ -4,9 +4,11 @@
 //! architecture.md section 4 has the idea, protocol.md the rules; the numbers in comments are the rules'.
 mod arrange;
 mod fold;
+mod keep;
 mod missing;
 mod shard;
 mod show;
 mod understand;
 
+pub(crate) use keep::Keeper;
 pub(crate) use shard::{Aggregator, Settings};

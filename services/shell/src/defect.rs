@@ -72,6 +72,8 @@ defects! {
     OutcomeNotCompared,
     /// commands on a topic that was recreated are taken for decided
     RecreatedLogNotNoticed,
+    /// a generation of a view is read although it lacks what was shown
+    CutOverBehind,
 }
 
 /// Whether the mistake is to be made here and now.

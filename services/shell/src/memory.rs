@@ -4,6 +4,7 @@
 //! misbehave, and [`Faults`] decide what goes wrong at each call.
 mod consumer;
 mod fleet;
+mod generations;
 mod group;
 mod ledger;
 mod locks;

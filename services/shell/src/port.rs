@@ -2,6 +2,7 @@
 //!
 //! Each has a real implementation (`kafka`, `postgres`) and one in memory (`memory`); the loops cannot tell.
 //! Methods are `async` without `Send`: a loop lives on one thread.
+mod generation;
 pub mod log;
 mod reads;
 pub mod store;

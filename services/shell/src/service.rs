@@ -1,6 +1,6 @@
 //! A deployable is a value in a list: alone in its process, or with others (architecture.md section 10).
 use crate::{
-    aggregator::{self, Aggregator},
+    aggregator::{self, Aggregator, Keeper},
     clock::Clock,
     codec::Codec,
     config::Config,
@@ -8,7 +8,7 @@ use crate::{
     ids,
     kafka::Kafka,
     names::Names,
-    port::World,
+    port::{World, store::GenerationRow},
     postgres::Postgres,
     registry::HttpRegistry,
     status::Status,
@@ -224,16 +224,46 @@ async fn keep<V: View>(shell: Shell, context: &'static str) -> anyhow::Result<()
         partitions: config.partitions,
         batch_max: usize::try_from(config.batch)?,
         cache_rows: usize::try_from(config.cache_mb)? << 10,
+        builders: std::thread::available_parallelism().map_or(1, usize::from).min(BUILDERS_MAX),
     };
     let view = ViewDefinition::of::<V>(context);
-    let report = shell.status.reporter(format!("{context}-aggregator/{}", V::TABLE));
-    let opened =
-        Aggregator::<V, _, _>::open(settings, view, shell.world(), report, &shell.shutdown);
-    if let Some(aggregator) = opened.await? {
-        aggregator.run(shell.shutdown.clone()).await;
-    }
-    Ok(())
+    let keeper = Keeper {
+        view: view.clone(),
+        settings: settings.clone(),
+        store: shell.postgres.clone(),
+        clock: shell.clock.clone(),
+        status: shell.status.clone(),
+    };
+    let start = |row: GenerationRow, report, token| {
+        let (settings, view) = (settings.clone(), view.clone());
+        let name = format!("{}.{}", view.table, row.of.generation);
+        let service = Service::new(name.clone(), "", move |shell| async move {
+            let world = shell.world();
+            Aggregator::<V, _, _>::open(settings, view, row, world, report)?.run(token).await;
+            Ok(())
+        });
+        on_a_thread(name, service, shell.clone())
+    };
+    keeper.run(&shell.shutdown, start).await
 }
+
+/// Runs a service on a thread of its own, beginning now.
+fn on_a_thread(
+    name: String,
+    service: Service,
+    shell: Shell,
+) -> impl Future<Output = anyhow::Result<()>> {
+    let (send, ended) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name(name.clone());
+    let thread = thread.spawn(move || drop(send.send(service.run(shell))));
+    async move {
+        thread.context("cannot start a thread")?;
+        ended.await.unwrap_or_else(|_| Err(anyhow::anyhow!("the thread of {name} panicked")))
+    }
+}
+
+/// Loops that build one generation in one process: each keeps a connection to Kafka and one to Postgres.
+const BUILDERS_MAX: usize = 4;
 
 /// Topics are created, or found to be as they must be; a broker that is away is waited for.
 ///

@@ -35,12 +35,26 @@ pub struct ServiceStatus {
     pub joined: bool,
     /// Whether it once had all there was; always true for services that do not follow anything.
     pub caught_up: bool,
+    /// Who waits for it.
+    pub standing: Standing,
     /// Why it cannot work right now.
     pub trouble: Option<String>,
     /// Partitions that were stopped for good, with the reason.
     pub stuck: BTreeMap<(String, i32), String>,
     /// Each partition that it owns or should own, by topic and number.
     pub parts: BTreeMap<(String, i32), PartStatus>,
+}
+
+/// Who waits for a service, or a part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// The process is ready when it is.
+    #[default]
+    Needed,
+    /// The process is not ready before it has become needed.
+    Awaited,
+    /// Nobody: it may become needed later.
+    Aside,
 }
 
 /// Where a partition stands.
@@ -91,7 +105,9 @@ impl ServiceStatus {
     /// Why the service is not ready, if it is not.
     #[must_use]
     pub fn not_ready(&self) -> Option<String> {
-        if let Some(trouble) = &self.trouble {
+        if self.standing == Standing::Aside {
+            None
+        } else if let Some(trouble) = &self.trouble {
             Some(trouble.clone())
         } else if let Some(((topic, part), why)) = self.stuck.first_key_value() {
             Some(format!("{topic}/{part} is stopped: {why}"))
@@ -99,6 +115,8 @@ impl ServiceStatus {
             Some("has not joined its group yet".into())
         } else if !self.caught_up {
             Some("is catching up for the first time".into())
+        } else if self.standing == Standing::Awaited {
+            Some("is being completed".into())
         } else {
             None
         }
@@ -191,6 +209,16 @@ impl Reporter {
     /// It has, or never had to, caught up.
     pub fn caught_up(&self) {
         self.change(|it| it.caught_up = true);
+    }
+
+    /// Who waits for it.
+    pub fn stands(&self, standing: Standing) {
+        self.change(|it| it.standing = standing);
+    }
+
+    /// There is no such service any more.
+    pub fn withdraw(&self) {
+        self.status.lock().services.remove(&self.service);
     }
 
     /// Why it cannot work; `None`: it can.

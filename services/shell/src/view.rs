@@ -2,7 +2,7 @@
 use functions::{Column, Context, Decider, Follows, Index, Message, Parts, Project, View};
 use sha2::{Digest, Sha256};
 use shared_events::Family;
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 /// A view without its types.
 #[derive(Clone, Debug)]
@@ -48,6 +48,13 @@ impl ViewDefinition {
             follows: families.0,
             hash,
         }
+    }
+
+    /// How many checkpoints it has, where topics have so many partitions.
+    #[must_use]
+    pub fn checkpoints(&self, partitions: i32) -> usize {
+        let topics: BTreeSet<&str> = self.follows.iter().map(|it| it.topic).collect();
+        topics.len() * usize::try_from(partitions).unwrap_or_default()
     }
 
     /// The column of the key.

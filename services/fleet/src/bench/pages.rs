@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use customers::views::{Customer, CustomerStatus};
 use shell::{
     ids,
-    port::store::{Generation, Reads as _, Store as _, ViewBatch, Views as _},
+    port::store::{Generation, Generations as _, Reads as _, Store as _, ViewBatch, Views as _},
     postgres::PostgresReads,
     reads::{Comparison, Filter, Order, Query, Test, Value},
     view::ViewDefinition,
@@ -85,7 +85,8 @@ pub(super) async fn of_many(stage: &Stage) -> anyhow::Result<Entry> {
 /// A view with a million rows, written as an aggregator writes them.
 async fn fill(stage: &Stage, fleet: &Fleet, view: &ViewDefinition) -> anyhow::Result<Generation> {
     let mut views = fleet.shell.postgres.views("customers");
-    let of = views.prepare(view, 1).await?;
+    // Nothing has to catch up.
+    let of = views.prepare(view, 0).await?;
     let begin = stage.clock.now();
     for from in (0..ROWS).step_by(BATCH) {
         if from % (ROWS / 4) == 0 {
@@ -102,5 +103,7 @@ async fn fill(stage: &Stage, fleet: &Fleet, view: &ViewDefinition) -> anyhow::Re
         }
         views.write(view, &of, &batch).await?;
     }
+    views.complete(view, &of).await?;
+    views.cut_over(view, &of).await?;
     Ok(of)
 }

@@ -9,7 +9,10 @@ use super::{
 use crate::stack::Stopwatch;
 use anyhow::bail;
 use customers::views::Customer;
-use shell::{port::store::Reads as _, postgres::PostgresReads, reads::Query, view::ViewDefinition};
+use shell::{
+    port::store::{Generation, GenerationState, Generations as _, Store as _},
+    view::ViewDefinition,
+};
 use std::time::Duration;
 
 /// Events of a round, each of another customer: each makes a row.
@@ -55,11 +58,14 @@ async fn shown(
 ) -> anyhow::Result<f64> {
     let until = i64::try_from(until)?;
     let view = ViewDefinition::of::<Customer>("customers");
-    let reads = PostgresReads::new(fleet.shell.postgres.clone());
-    let query = Query::first(1);
-    let now = async || -> anyhow::Result<i64> {
-        let rows = reads.rows("customers", &view, &query).await?;
-        Ok(rows.map_or(0, |it| it.checkpoints.iter().map(|it| it.pseq).sum()))
+    let mut views = fleet.shell.postgres.views("customers");
+    let of = Generation { table: view.table, hash: view.hash.clone(), generation: 1 };
+    let mut now = async || -> anyhow::Result<i64> {
+        Ok(views.checkpoints(&of).await?.iter().map(|it| it.pseq).sum())
+    };
+    let is_live = async || -> anyhow::Result<bool> {
+        let rows = fleet.shell.postgres.views("customers").generations(&view).await?;
+        Ok(rows.iter().any(|it| it.of == of && it.state == GenerationState::Live))
     };
     let before = now().await?;
     let aggregator = fleet.begin(&["customers-aggregator"])?;
@@ -72,6 +78,8 @@ async fn shown(
         }
         if let Some((watch, from)) = first
             && at >= until
+            // Its indexes are part of it.
+            && is_live().await?
         {
             #[expect(clippy::cast_precision_loss, reason = "so many there will never be")]
             let events = (at - from) as f64;

@@ -5,7 +5,8 @@ use super::{
     random::Random,
     scheduler::Life,
 };
-use shell::memory::ViewsCopy;
+use customers::Customers;
+use shell::{memory::ViewsCopy, view::views_of};
 use std::{rc::Rc, sync::atomic::Ordering, time::Duration};
 
 /// Strikes again and again until all is calm.
@@ -66,6 +67,7 @@ fn strike(cluster: &Cluster, kind: Kind, views: &mut Option<ViewsCopy>) {
                 cluster.fleet.store.put_back_views(CONTEXT, copy);
             }
         }
+        Kind::Rebuilt | Kind::RolledBack => operate(cluster, kind, index),
         Kind::ClockJumps => {
             let seconds = i64::try_from(number).unwrap_or_default() - 600;
             if number % 8 == 0 {
@@ -93,6 +95,20 @@ fn strike(cluster: &Cluster, kind: Kind, views: &mut Option<ViewsCopy>) {
         | Kind::SendTwice
         | Kind::SendFull
         | Kind::SendRefused => {}
+    }
+}
+
+/// What an operator does to one of the views.
+fn operate(cluster: &Cluster, kind: Kind, index: usize) {
+    let views = views_of::<Customers>();
+    let view = &views[index % views.len()];
+    if !cluster.gremlin.strikes(kind, 0, || view.table.to_owned()) {
+        return;
+    }
+    if kind == Kind::Rebuilt {
+        cluster.fleet.store.rebuild(view, view.checkpoints(cluster.partitions()));
+    } else {
+        cluster.fleet.store.roll_back(view);
     }
 }
 
@@ -147,7 +163,7 @@ pub(super) const EVENTS: &str = "customers.events";
 const PAUSE_MAX: Duration = Duration::from_millis(300);
 const LONGEST: Duration = Duration::from_secs(8);
 const HEARTBEAT: Duration = Duration::from_millis(300);
-const BETWEEN: [Kind; 11] = [
+const BETWEEN: [Kind; 13] = [
     Kind::Dies,
     Kind::Stops,
     Kind::Freezes,
@@ -159,4 +175,6 @@ const BETWEEN: [Kind; 11] = [
     Kind::ViewsLost,
     Kind::ClockJumps,
     Kind::Slow,
+    Kind::Rebuilt,
+    Kind::RolledBack,
 ];

@@ -87,11 +87,15 @@ pub enum Kind {
     ClockJumps,
     /// All that a process does takes a hundred times as long.
     Slow,
+    /// An operator has a view built again.
+    Rebuilt,
+    /// An operator goes back to an older generation of a view.
+    RolledBack,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::CallFails,
         Self::AnswerLost,
         Self::CallSlow,
@@ -115,6 +119,8 @@ impl Kind {
         Self::ViewsLost,
         Self::ClockJumps,
         Self::Slow,
+        Self::Rebuilt,
+        Self::RolledBack,
     ];
 
     /// How often it strikes at most, in a million.
@@ -128,7 +134,7 @@ impl Kind {
             | Self::ViewsLost
             | Self::ClockJumps
             | Self::Slow => 100_000,
-            Self::EventsTruncated => 60_000,
+            Self::EventsTruncated | Self::Rebuilt | Self::RolledBack => 60_000,
             Self::SendTwice => 50_000,
             Self::CallFails
             | Self::AnswerLost
@@ -171,6 +177,8 @@ impl fmt::Display for Kind {
             Self::ViewsLost => "views lost",
             Self::ClockJumps => "clock jumps",
             Self::Slow => "slow",
+            Self::Rebuilt => "view rebuilt",
+            Self::RolledBack => "view rolled back",
         })
     }
 }

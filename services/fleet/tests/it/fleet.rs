@@ -94,7 +94,14 @@ impl Fleet {
 
     /// Services in a process of their own; not ready yet.
     pub(crate) fn process(&self, services: &[&str]) -> Process {
-        Process::start(services, &self.options(), free_address())
+        self.process_with(services, &[])
+    }
+
+    /// The same, told something more.
+    pub(crate) fn process_with(&self, services: &[&str], more: &[&str]) -> Process {
+        let more = more.iter().map(|it| (*it).to_owned());
+        let options: Vec<String> = self.options().into_iter().chain(more).collect();
+        Process::start(services, &options, free_address())
     }
 
     /// The same, ready.

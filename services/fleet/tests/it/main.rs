@@ -24,6 +24,7 @@ mod outages;
 mod process;
 mod proof;
 mod queries;
+mod rebuild;
 mod records;
 mod republish;
 mod server;

@@ -13,7 +13,7 @@ use shared_events::{Message as _, customers::CustomerEvent};
 use shell::{
     clock::Clock,
     memory::MemoryStore,
-    port::store::{RawRows, Reads, Store, StoreError, ViewBatch, Views as _},
+    port::store::{RawRows, Reads, Store, StoreError, ViewBatch, Views},
     postgres::PostgresReads,
     reads::{
         Comparison, Counts, Direction, Filter, Nulls, Order, Place, Query, RELEVANCE, Test, Value,
@@ -235,12 +235,8 @@ fn postgres_answers_as_a_look_at_every_row_does() {
         .collect();
     let batch = ViewBatch { rows, ..ViewBatch::default() };
     runtime.block_on(async {
-        let mut views = shell.postgres.views(CONTEXT);
-        let of = views.prepare(&view, 1).await.expect("a table");
-        views.write(&view, &of, &batch).await.expect("rows");
-        let mut views = memory.views(CONTEXT);
-        let of = views.prepare(&view, 1).await.expect("a table");
-        views.write(&view, &of, &batch).await.expect("rows");
+        fill(&mut shell.postgres.views(CONTEXT), &view, &batch).await;
+        fill(&mut memory.views(CONTEXT), &view, &batch).await;
     });
     let postgres = PostgresReads::new(shell.postgres.clone());
 
@@ -315,4 +311,12 @@ fn postgres_answers_as_a_look_at_every_row_does() {
     // Or it would have compared nothing with nothing.
     let (found, served) = (found.into_inner(), served.into_inner());
     assert!(found > 1_000 && served > 300, "{found} found something, {served} are answered");
+}
+
+/// Rows that are there at once: nothing has to catch up.
+async fn fill(views: &mut impl Views, view: &ViewDefinition, batch: &ViewBatch) {
+    let of = views.prepare(view, 0).await.expect("a table");
+    views.write(view, &of, batch).await.expect("rows");
+    assert!(views.complete(view, &of).await.expect("indexes"));
+    views.cut_over(view, &of).await.expect("a switch");
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// The context as a later build has it.
-struct Later;
+pub(crate) struct Later;
 
 impl Context for Later {
     const NAME: &'static str = "customers";

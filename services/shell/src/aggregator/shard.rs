@@ -11,7 +11,10 @@ use crate::{
     port::{
         World,
         log::{Consumer as _, Log, LogError, Move},
-        store::{CheckpointMove, Generation, Store, StoreError, ViewBatch, Views as _},
+        store::{
+            BuildOrder, CheckpointMove, Generation, GenerationRow, Store, StoreError, ViewBatch,
+            Views as _,
+        },
     },
     status::{PartStatus, Reporter},
     view::ViewDefinition,
@@ -36,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) batch_max: usize,
     /// Rows kept in memory.
     pub(crate) cache_rows: usize,
+    /// Loops of one generation, while it takes long to build: they share its partitions.
+    pub(crate) builders: usize,
 }
 
 /// A topic (without the namespace) and a partition.
@@ -46,6 +51,8 @@ pub(crate) struct Aggregator<V: View, L: Log, S: Store> {
     pub(super) settings: Settings,
     pub(super) view: ViewDefinition,
     pub(super) generation: Generation,
+    /// How it is built.
+    pub(super) order: BuildOrder,
     pub(super) sources: Vec<Source<V>>,
     pub(super) consumer: L::Consumer,
     /// Read while the batch before was written.
@@ -81,38 +88,16 @@ pub(super) enum Trouble {
 }
 
 impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
-    /// Makes the view's table where it is missing, and joins the group. Waits as long as the store is away;
-    /// `None` if told to stop before.
-    pub(crate) async fn open(
+    /// Joins the group that keeps this generation.
+    pub(crate) fn open(
         settings: Settings,
         view: ViewDefinition,
+        row: GenerationRow,
         world: World<L, S>,
         report: Reporter,
-        shutdown: &CancellationToken,
-    ) -> Result<Option<Self>, LogError> {
+    ) -> Result<Self, LogError> {
         let World { log, store, codec, clock } = world;
-        let mut views = store.views(view.context);
-        let topics: BTreeSet<&str> = view.follows.iter().map(|it| it.topic).collect();
-        let parts = topics.len() * usize::try_from(settings.partitions).unwrap_or_default();
-        let mut attempts = 0;
-        let generation = loop {
-            match views.prepare(&view, parts).await {
-                Ok(it) => break it,
-                Err(error) => {
-                    report.trouble(Some(error.to_string()));
-                    if attempts == 0 {
-                        tracing::warn!(view = view.table, %error, "waiting for the store");
-                    }
-                    attempts += 1;
-                    tokio::select! {
-                        biased;
-                        () = shutdown.cancelled() => return Ok(None),
-                        () = clock.sleep(Duration::from_millis(50 << attempts.min(5))) => {}
-                    }
-                }
-            }
-        };
-        report.trouble(None);
+        let GenerationRow { of: generation, order, state: _ } = row;
         let topics: Vec<String> =
             view.follows.iter().map(|it| format!("{}{}", settings.namespace, it.topic)).collect();
         let group = format!(
@@ -120,13 +105,13 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             settings.namespace, view.context, view.table, generation.hash, generation.generation
         );
         let cache = NonZeroUsize::new(settings.cache_rows).unwrap_or(NonZeroUsize::MIN);
-        Ok(Some(Self {
+        Ok(Self {
             sources: Source::all(),
             consumer: log.consumer(&group, &topics)?,
             ahead: Vec::new(),
             log,
             producer: None,
-            store: views,
+            store: store.views(view.context),
             codec,
             assigned: BTreeSet::new(),
             parts: BTreeMap::new(),
@@ -141,8 +126,9 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             settings,
             view,
             generation,
+            order,
             report,
-        }))
+        })
     }
 
     /// Keeps the view until told to stop, whatever happens to its servers.
@@ -182,10 +168,23 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         // What was in hand before the seek is handed out again after it, in order.
         arrived.retain(|it| !sought.contains(&it.place));
         if !arrived.is_empty() {
+            let records = arrived.len();
             self.process(arrived).await?;
+            self.throttle(records, shutdown).await;
         }
         self.look_for_missing().await?;
         self.tick().await
+    }
+
+    /// A build may have been told to leave the servers to others for most of the time.
+    async fn throttle(&self, records: usize, shutdown: &CancellationToken) {
+        let Some(per_second) = self.order.events_per_second_max else { return };
+        let seconds = records as f64 / f64::from(per_second.max(1));
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {}
+            () = self.clock.sleep(Duration::from_secs_f64(seconds)) => {}
+        }
     }
 
     /// Nothing half done is kept: the partitions are taken again, from their checkpoints.

@@ -140,6 +140,10 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                 (None, _) if parked.contains(&stream) => {
                     What::Park("an earlier event of the stream waits".into())
                 }
+                // A view as it was then does not know what happened later.
+                (None, Ok(_)) if self.order.as_of.is_some_and(|it| headers.time > it) => {
+                    What::Nothing
+                }
                 (None, Ok(what)) => what,
                 (None, Err(why)) => {
                     // Nothing of the partition from here on, until it can be opened.

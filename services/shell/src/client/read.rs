@@ -64,10 +64,7 @@ impl Client {
         let export = self.0.reads.export(view.context, view, &query).await;
         let away = |error: StoreError| ReadError::Unavailable(error.to_string());
         let rebuilding = || ReadError::Rebuilding { view: view.table.to_owned() };
-        let Export { checkpoints, live, rows } = export.map_err(away)?.ok_or_else(rebuilding)?;
-        if !live {
-            return Err(rebuilding());
-        }
+        let Export { checkpoints, rows } = export.map_err(away)?.ok_or_else(rebuilding)?;
         if let Some(missing) = missing(view, &checkpoints, seen)? {
             return Err(ReadError::Pending { missing });
         }
@@ -117,7 +114,7 @@ impl Client {
             let rebuilding = || ReadError::Rebuilding { view: view.table.to_owned() };
             let left = until.saturating_sub(it.clock.elapsed());
             match raw {
-                Some(raw) if raw.live => match missing(view, &raw.checkpoints, seen)? {
+                Some(raw) => match missing(view, &raw.checkpoints, seen)? {
                     None => return Ok(raw),
                     Some(missing) => {
                         if !checked {
@@ -129,8 +126,8 @@ impl Client {
                         }
                     }
                 },
-                Some(_) | None if left.is_zero() => return Err(rebuilding()),
-                Some(_) | None => {}
+                None if left.is_zero() => return Err(rebuilding()),
+                None => {}
             }
             it.clock.timeout(LOOK_AGAIN.min(left), changed).await;
         }

@@ -1,7 +1,7 @@
 //! The whole write and read side of contexts in one process, without servers.
 use super::{Faults, MemoryLog, MemoryRegistry, MemoryStore};
 use crate::{
-    aggregator::{self, Aggregator},
+    aggregator::{self, Aggregator, Keeper},
     client::{self, Client, follow_replies, look_up_late_replies},
     clock::Clock,
     codec::Codec,
@@ -256,14 +256,26 @@ impl Parts for Loops<'_> {
                 partitions: fleet.options.partitions,
                 batch_max: fleet.options.batch_max,
                 cache_rows: 1000,
+                builders: 1,
             };
             let view = ViewDefinition::of::<V>(context);
-            let report = fleet.status.reporter(format!("{context}-aggregator/{}", V::TABLE));
-            let made =
-                Aggregator::<V, _, _>::open(settings, view, fleet.world(), report, &shutdown);
-            if let Ok(Some(aggregator)) = made.await {
-                aggregator.run(shutdown).await;
-            }
+            let keeper = Keeper {
+                view: view.clone(),
+                settings: settings.clone(),
+                store: fleet.store.clone(),
+                clock: fleet.clock.clone(),
+                status: fleet.status.clone(),
+            };
+            let start = |row, report, token| {
+                let (settings, view, world) = (settings.clone(), view.clone(), fleet.world());
+                async move {
+                    let opened = Aggregator::<V, _, _>::open(settings, view, row, world, report);
+                    opened?.run(token).await;
+                    Ok(())
+                }
+            };
+            // A log in memory is always there.
+            let _ = keeper.run(&shutdown, start).await;
         }));
         self
     }

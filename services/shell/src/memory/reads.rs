@@ -28,12 +28,10 @@ impl MemoryStore {
         ask: impl FnOnce(&BTreeMap<String, Value>) -> (String, Option<i64>),
     ) -> Result<Option<RawRows>, StoreError> {
         self.with(context, |it| {
-            let mut of = it.views.iter().rev();
-            let table = of.find(|(of, _)| of.table == view.table && of.hash == view.hash);
-            Ok(table.map(|(_, table)| {
+            Ok(it.live_table(view).map(|table| {
                 let (rows, total) = ask(&table.rows);
                 let checkpoints = table.checkpoints.values().cloned().collect();
-                RawRows { rows, total, checkpoints, live: table.is_live() }
+                RawRows { rows, total, checkpoints }
             }))
         })
     }
@@ -117,9 +115,8 @@ impl Reads for MemoryStore {
         let all = Query { limit: None, ..query.clone() };
         Box::pin(async move {
             let raw = Reads::rows(self, context, view, &all).await?;
-            Ok(raw.map(|RawRows { rows, checkpoints, live, .. }| Export {
+            Ok(raw.map(|RawRows { rows, checkpoints, .. }| Export {
                 checkpoints,
-                live,
                 rows: stream::iter([Ok(rows)]).boxed(),
             }))
         })
@@ -134,11 +131,8 @@ impl Reads for MemoryStore {
     ) -> Option<(i64, i64)> {
         let place = (topic.to_owned(), part);
         let heard = self.with::<_, StoreError>(context, |it| {
-            let mut of = it.views.iter().rev();
-            let table = of.find(|(of, _)| of.table == view.table && of.hash == view.hash);
-            Ok(table
-                .and_then(|(_, table)| table.checkpoints.get(&place))
-                .map(|it| (it.incarnation, it.pseq)))
+            let table = it.live_table(view);
+            Ok(table.and_then(|it| it.checkpoints.get(&place)).map(|it| (it.incarnation, it.pseq)))
         });
         heard.ok().flatten()
     }

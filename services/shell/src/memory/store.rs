@@ -8,9 +8,10 @@ use super::{
 use crate::{
     clock::Clock,
     port::store::{
-        CheckpointRow, ClaimChange, DeadLetter, EventRow, Generation, Holder, LedgerRow,
-        OutcomeRow, ParkedEvent, SnapshotRow, Store, StoreError,
+        BuildOrder, CheckpointRow, ClaimChange, DeadLetter, EventRow, Generation, Holder,
+        LedgerRow, OutcomeRow, ParkedEvent, SnapshotRow, Store, StoreError,
     },
+    view::ViewDefinition,
 };
 use shared_events::Fingerprint;
 use std::{
@@ -53,6 +54,8 @@ pub(super) struct Database {
     pub(super) snapshots: BTreeMap<(Uuid, String), SnapshotRow>,
     pub(super) schemas: BTreeMap<Fingerprint, String>,
     pub(super) views: BTreeMap<Generation, Table>,
+    /// Which generation of a version of a view is read.
+    pub(super) live: BTreeMap<(&'static str, String), i32>,
     /// The commands in the order in which they were committed.
     pub(super) journal: Vec<Uuid>,
 }
@@ -61,14 +64,24 @@ pub(super) struct Database {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     pub(super) parts: usize,
+    pub(super) order: BuildOrder,
+    pub(super) is_complete: bool,
     pub(super) rows: BTreeMap<String, serde_json::Value>,
     pub(super) checkpoints: BTreeMap<(String, i32), CheckpointRow>,
     pub(super) parked: Vec<ParkedEvent>,
 }
 
 impl Table {
-    pub(super) fn is_live(&self) -> bool {
+    pub(super) fn has_caught_up(&self) -> bool {
         self.checkpoints.values().filter(|it| it.caught_up).count() >= self.parts
+    }
+}
+
+impl Database {
+    /// What is read of a view.
+    pub(super) fn live_table(&self, view: &ViewDefinition) -> Option<&Table> {
+        let generation = *self.live.get(&(view.table, view.hash.clone()))?;
+        self.views.get(&Generation { table: view.table, hash: view.hash.clone(), generation })
     }
 }
 
@@ -149,11 +162,13 @@ impl MemoryStore {
         self.read(context, |it| it.snapshots.values().cloned().collect())
     }
 
-    /// The rows of every generation of a view.
+    /// The rows of what is read of every version of a view.
     #[must_use]
     pub fn rows(&self, context: &str, table: &str) -> Vec<serde_json::Value> {
         self.read(context, |it| {
-            let tables = it.views.iter().filter(|(of, _)| of.table == table);
+            let is_live =
+                |of: &Generation| it.live.get(&(of.table, of.hash.clone())) == Some(&of.generation);
+            let tables = it.views.iter().filter(|(of, _)| of.table == table && is_live(of));
             tables.flat_map(|(_, it)| it.rows.values().cloned()).collect()
         })
     }
@@ -187,14 +202,15 @@ impl MemoryStore {
     /// The views of a context as they are now, to be [put back](Self::put_back_views).
     #[must_use]
     pub fn copy_views(&self, context: &str) -> ViewsCopy {
-        self.read(context, |it| ViewsCopy(it.views.clone()))
+        self.read(context, |it| ViewsCopy(it.views.clone(), it.live.clone()))
     }
 
     /// Takes the views of a context back to what they were: views do not wait for the disk, so that a server that
     /// fails takes their last commits with it, rows and checkpoints alike. Every connection breaks.
     pub fn put_back_views(&self, context: &str, copy: ViewsCopy) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.contexts.entry(context.to_owned()).or_default().views = copy.0;
+        let database = inner.contexts.entry(context.to_owned()).or_default();
+        (database.views, database.live) = (copy.0, copy.1);
         inner.life += 1;
     }
 
@@ -267,7 +283,7 @@ impl MemoryStore {
 }
 
 /// The views of a context at some moment.
-pub struct ViewsCopy(BTreeMap<Generation, Table>);
+pub struct ViewsCopy(BTreeMap<Generation, Table>, BTreeMap<(&'static str, String), i32>);
 
 impl Store for MemoryStore {
     type Ledger = MemoryLedger;

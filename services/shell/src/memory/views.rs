@@ -22,7 +22,7 @@ pub struct MemoryViews {
 }
 
 impl MemoryViews {
-    async fn with<T, E: From<StoreError>>(
+    pub(super) async fn with<T, E: From<StoreError>>(
         &mut self,
         what: &'static str,
         act: impl FnOnce(&mut Database) -> Result<T, E>,
@@ -32,26 +32,13 @@ impl MemoryViews {
 }
 
 impl Views for MemoryViews {
-    async fn prepare(
-        &mut self,
-        view: &ViewDefinition,
-        parts: usize,
-    ) -> Result<Generation, StoreError> {
-        let of = Generation { table: view.table, hash: view.hash.clone(), generation: 1 };
-        self.with("prepare a view", |it| {
-            it.views.entry(of.clone()).or_default().parts = parts;
-            Ok(of)
-        })
-        .await
-    }
-
     async fn acquire(
         &mut self,
         of: &Generation,
         parts: &[(String, i32)],
     ) -> Result<Vec<CheckpointRow>, StoreError> {
         self.with("acquire a view", |it| {
-            let table = it.views.entry(of.clone()).or_default();
+            let Some(table) = it.views.get_mut(of) else { return Err(dropped(of)) };
             let take = |place: &(String, i32)| {
                 let row = table.checkpoints.entry(place.clone()).or_insert_with(|| CheckpointRow {
                     topic: place.0.clone(),
@@ -162,6 +149,10 @@ fn check(
         return Err(WriteError::Data("a text with U+0000".into()));
     }
     Ok(())
+}
+
+fn dropped(of: &Generation) -> StoreError {
+    StoreError::Broken(format!("generation {} of {} was dropped", of.generation, of.table))
 }
 
 fn keep_rows(it: &mut Database, of: &Generation, batch: &ViewBatch) {

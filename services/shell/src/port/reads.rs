@@ -19,16 +19,12 @@ pub struct RawRows {
     pub total: Option<i64>,
     /// How far the view has come.
     pub checkpoints: Vec<CheckpointRow>,
-    /// Whether it once had all there was.
-    pub live: bool,
 }
 
 /// All rows that a query asks for, as of one instant.
 pub struct Export {
     /// How far the view had come.
     pub checkpoints: Vec<CheckpointRow>,
-    /// Whether it once had all there was.
-    pub live: bool,
     /// JSON arrays of rows, each of a few of them.
     pub rows: BoxStream<'static, Result<String, StoreError>>,
 }
@@ -67,7 +63,8 @@ pub trait Reads: Send + Sync + 'static {
     fn troubles<'a>(&'a self, context: &'a str)
     -> BoxFuture<'a, Result<ContextReport, StoreError>>;
 
-    /// Rows of a view in the context's store, and its checkpoints, of one instant; `None` if there is no such view yet.
+    /// Rows of a view in the context's store, and its checkpoints, of one instant; `None` if no generation of it is
+    /// read yet.
     /// The query is one that the view [answers](Query::check).
     fn rows<'a>(
         &'a self,

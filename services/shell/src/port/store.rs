@@ -1,5 +1,10 @@
 //! The store: what a context has decided (the ledger), what it shows (the views), and how both are [read](Reads).
-pub use super::reads::{Export, Head, RawRows, Reads};
+pub use super::{
+    generation::{
+        BuildOrder, CutOver, Generation, GenerationRow, GenerationState, Generations, Switched,
+    },
+    reads::{Export, Head, RawRows, Reads},
+};
 
 use crate::view::ViewDefinition;
 use chrono::{DateTime, Utc};
@@ -361,28 +366,9 @@ pub struct ViewBatch {
     pub parked: Vec<ParkedEvent>,
 }
 
-/// One generation of one version of a view.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Generation {
-    /// The view's table.
-    pub table: &'static str,
-    /// The hash of the view's definition.
-    pub hash: String,
-    /// Counts rebuilds of the same definition.
-    pub generation: i32,
-}
-
 /// The read side of a context, for one view. Owned by one loop; reconnects by itself.
 #[expect(async_fn_in_trait, reason = "a loop lives on one thread")]
-pub trait Views {
-    /// Makes the table of the view, and a generation of it, where they are missing. `parts` is the number of
-    /// checkpoints that have to catch up before it is live.
-    async fn prepare(
-        &mut self,
-        view: &ViewDefinition,
-        parts: usize,
-    ) -> Result<Generation, StoreError>;
-
+pub trait Views: Generations {
     /// Raises the epochs of these (topic, partition)s, and tells where they stand.
     async fn acquire(
         &mut self,

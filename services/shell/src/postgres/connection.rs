@@ -83,6 +83,11 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// How to open another connection to the same database.
+    pub(super) fn options(&self) -> Result<PgConnectOptions, StoreError> {
+        self.server.options(Some(&self.context))
+    }
+
     /// The connection; opened if there is none.
     pub(super) async fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
         if self.open.is_none() {
@@ -149,6 +154,11 @@ fn is_away(code: Option<&str>) -> bool {
     code.is_none_or(|it| {
         it.starts_with("08") || it.starts_with("57") || it.starts_with("53") || it == "25P03"
     })
+}
+
+/// Whether a table is gone: that of a generation that was dropped.
+pub(super) fn is_gone(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|it| it.code().as_deref() == Some("42P01"))
 }
 
 pub(super) fn away(error: &sqlx::Error) -> StoreError {

@@ -2,6 +2,7 @@
 //! nothing of what is committed meanwhile.
 use super::{
     connection::away,
+    reads::Seen,
     select::{self, CHECKPOINTS, LIVE, Parameter, Statement},
     views::checkpoints as checkpoints_of,
 };
@@ -15,16 +16,16 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOpti
 
 /// On a connection of its own: an export takes as long as whoever reads it.
 pub(super) async fn export(
-    options: &PgConnectOptions,
+    options: PgConnectOptions,
     view: &ViewDefinition,
-    of: &Generation,
+    of: Generation,
     query: &Query,
-) -> Result<Export, StoreError> {
+) -> Result<Seen<Export>, StoreError> {
     let failed = |error: sqlx::Error| away(&error);
-    let mut connection = PgConnection::connect_with(options).await.map_err(failed)?;
+    let mut connection = PgConnection::connect_with(&options).await.map_err(failed)?;
     sqlx::raw_sql(BEGIN).execute(&mut connection).await.map_err(failed)?;
     let sql = format!("select {CHECKPOINTS}, {LIVE}");
-    let (checkpoints, live): (String, Option<bool>) = sqlx::query_as(AssertSqlSafe(sql))
+    let (checkpoints, live): (String, Option<i32>) = sqlx::query_as(AssertSqlSafe(sql))
         .bind(of.table)
         .bind(&of.hash)
         .bind(of.generation)
@@ -32,7 +33,11 @@ pub(super) async fn export(
         .await
         .map_err(failed)?;
     let checkpoints = checkpoints_of(&checkpoints, view.table)?;
-    let Statement { sql, parameters } = select::export(view, of, query);
+    if live != Some(of.generation) {
+        let rows = futures::stream::empty().boxed();
+        return Ok(Seen { it: Export { checkpoints, rows }, live });
+    }
+    let Statement { sql, parameters } = select::export(view, &of, query);
     let mut statement = sqlx::query(AssertSqlSafe(sql));
     for it in parameters {
         statement = match it {
@@ -48,7 +53,7 @@ pub(super) async fn export(
             .map_err(|error| away(&error))?;
         Ok((!rows.is_empty()).then(|| (format!("[{}]", rows.join(",")), connection)))
     });
-    Ok(Export { checkpoints, live: live.unwrap_or(false), rows: rows.boxed() })
+    Ok(Seen { it: Export { checkpoints, rows: rows.boxed() }, live })
 }
 
 /// A reader may be slow, but not for ever: old rows are kept for as long as it reads.

@@ -2,7 +2,8 @@
 //!
 //! Whoever sent a mutation asks for its row as soon as the view has it, so that with many mutations many ask at once.
 use super::{
-    connection::away,
+    connection::{away, is_gone},
+    reads::Seen,
     select::{CHECKPOINTS, LIVE, columns},
     table::{key_type, schema},
     views::checkpoints as checkpoints_of,
@@ -41,14 +42,14 @@ struct Desk {
 
 struct Ask {
     keys: Vec<String>,
-    answer: oneshot::Sender<Result<RawRows, StoreError>>,
+    answer: oneshot::Sender<Result<Seen<RawRows>, StoreError>>,
 }
 
 /// What one statement found.
 struct Found {
     rows: BTreeMap<String, Box<RawValue>>,
     checkpoints: Vec<CheckpointRow>,
-    live: bool,
+    live: Option<i32>,
 }
 
 /// The keys that a query asks for, if it asks for nothing else.
@@ -83,7 +84,10 @@ impl Gatherer {
     }
 
     /// The rows with these keys, which are in order, as they are after this call.
-    pub(super) async fn rows(self: Arc<Self>, keys: Vec<String>) -> Result<RawRows, StoreError> {
+    pub(super) async fn rows(
+        self: Arc<Self>,
+        keys: Vec<String>,
+    ) -> Result<Seen<RawRows>, StoreError> {
         let (answer, told) = oneshot::channel();
         let begins = {
             let mut desk = self.desk();
@@ -128,20 +132,23 @@ impl Gatherer {
     }
 
     async fn look_up(&self, keys: &[&str]) -> Result<Found, StoreError> {
-        let (rows, checkpoints, live): (String, String, Option<bool>) =
-            sqlx::query_as(AssertSqlSafe(self.sql.as_str()))
-                .bind(self.of.table)
-                .bind(&self.of.hash)
-                .bind(self.of.generation)
-                .bind(keys)
-                .fetch_one(&self.pool)
-                .await
-                .map_err(|error| away(&error))?;
+        let found = sqlx::query_as(AssertSqlSafe(self.sql.as_str()))
+            .bind(self.of.table)
+            .bind(&self.of.hash)
+            .bind(self.of.generation)
+            .bind(keys)
+            .fetch_one(&self.pool)
+            .await;
+        let (rows, checkpoints, live): (String, String, Option<i32>) = match found {
+            Ok(it) => it,
+            Err(error) if is_gone(&error) => ("{}".into(), "[]".into(), None),
+            Err(error) => return Err(away(&error)),
+        };
         let table = self.of.table;
         let rows = serde_json::from_str(&rows)
             .map_err(|error| StoreError::Broken(format!("rows of {table}: {error}")))?;
         let checkpoints = checkpoints_of(&checkpoints, table)?;
-        Ok(Found { rows, checkpoints, live: live.unwrap_or(false) })
+        Ok(Found { rows, checkpoints, live })
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -150,14 +157,14 @@ impl Gatherer {
 }
 
 impl Found {
-    fn of(&self, keys: &[String]) -> RawRows {
+    fn of(&self, keys: &[String]) -> Seen<RawRows> {
         let rows: Vec<&str> =
             keys.iter().filter_map(|it| self.rows.get(it)).map(|it| it.get()).collect();
-        RawRows {
+        let rows = RawRows {
             rows: format!("[{}]", rows.join(",")),
             total: None,
             checkpoints: self.checkpoints.clone(),
-            live: self.live,
-        }
+        };
+        Seen { it: rows, live: self.live }
     }
 }

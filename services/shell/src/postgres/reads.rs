@@ -1,6 +1,6 @@
 //! What the BFF reads from Postgres: pooled connections, and a listener for each context.
 use super::{
-    connection::{Postgres, away},
+    connection::{Postgres, away, is_gone},
     export::export,
     gather::{self, Gatherer},
     ledger::outcomes,
@@ -16,7 +16,7 @@ use crate::{
     view::ViewDefinition,
 };
 use functions::Unique;
-use futures::future::BoxFuture;
+use futures::{FutureExt as _, future::BoxFuture};
 use sqlx::{
     AssertSqlSafe, PgPool,
     postgres::{PgListener, PgPoolOptions},
@@ -59,7 +59,7 @@ impl PostgresReads {
     }
 
     fn context(&self, name: &str) -> Result<Context, StoreError> {
-        let mut contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contexts = lock(&self.contexts);
         if let Some(it) = contexts.get(name) {
             return Ok(it.clone());
         }
@@ -74,85 +74,91 @@ impl PostgresReads {
         Ok(it)
     }
 
-    /// The newest generation of the version that this build knows.
+    /// The generation that is read of the version that this build knows, as far as is known here.
     async fn generation(
         &self,
         pool: &PgPool,
         view: &ViewDefinition,
     ) -> Result<Option<Generation>, StoreError> {
-        let name = (view.table, view.hash.clone());
-        let known = {
-            let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-            generations.get(&name).copied()
-        };
-        let generation = if known.is_some() {
-            known
-        } else {
-            let sql = "select max(generation) from read.generation where (view, hash) = ($1, $2)";
-            let query = sqlx::query_scalar(sql).bind(view.table).bind(&view.hash).fetch_one(pool);
-            query.await.map_err(|error| away(&error))?
-        };
-        if let (None, Some(generation)) = (known, generation) {
-            let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-            generations.insert(name, generation);
+        if let Some(known) = self.known(view) {
+            return Ok(Some(known));
         }
-        let of = |generation| Generation { table: view.table, hash: view.hash.clone(), generation };
-        Ok(generation.map(of))
+        let sql = "select generation from read.live where (view, hash) = ($1, $2)";
+        let query = sqlx::query_scalar(sql).bind(view.table).bind(&view.hash).fetch_optional(pool);
+        let generation: Option<i32> = query.await.map_err(|error| away(&error))?;
+        if let Some(generation) = generation {
+            let name = (view.table, view.hash.clone());
+            lock(&self.generations).insert(name, generation);
+        }
+        Ok(self.known(view))
+    }
+
+    fn known(&self, view: &ViewDefinition) -> Option<Generation> {
+        let generation = *lock(&self.generations).get(&(view.table, view.hash.clone()))?;
+        Some(Generation { table: view.table, hash: view.hash.clone(), generation })
+    }
+
+    /// Another generation is read meanwhile.
+    fn forget(&self, of: &Generation) {
+        lock(&self.generations).remove(&(of.table, of.hash.clone()));
+        lock(&self.gatherers).remove(of);
+    }
+
+    /// What is seen in the generation that is read at that very moment; `None`: none is, yet.
+    async fn see<'a, T>(
+        &self,
+        context: &str,
+        view: &ViewDefinition,
+        ask: impl Fn(PgPool, Generation) -> BoxFuture<'a, Result<Seen<T>, StoreError>>,
+    ) -> Result<Option<T>, StoreError> {
+        let Context { pool, .. } = self.context(context)?;
+        while let Some(of) = self.generation(&pool, view).await? {
+            let Seen { it, live } = ask(pool.clone(), of.clone()).await?;
+            if live == Some(of.generation) {
+                return Ok(Some(it));
+            }
+            self.forget(&of);
+        }
+        Ok(None)
     }
 
     fn gatherer(&self, pool: PgPool, view: &ViewDefinition, of: Generation) -> Arc<Gatherer> {
-        let mut gatherers = self.gatherers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gatherers = lock(&self.gatherers);
         let entry = gatherers.entry(of.clone());
         Arc::clone(entry.or_insert_with(|| Arc::new(Gatherer::new(pool, view, of))))
     }
+}
 
-    async fn read(
-        &self,
-        context: &str,
-        view: &ViewDefinition,
-        query: &Query,
-    ) -> Result<Option<RawRows>, StoreError> {
-        let Context { pool, .. } = self.context(context)?;
-        let Some(of) = self.generation(&pool, view).await? else { return Ok(None) };
-        if let Some(keys) = gather::keys(query, view) {
-            return self.gatherer(pool, view, of).rows(keys).await.map(Some);
-        }
-        self.ask(&pool, view, &of, select::read(view, &of, query)).await.map(Some)
+/// What a statement saw, and the generation that was read at that moment.
+pub(super) struct Seen<T> {
+    pub(super) it: T,
+    pub(super) live: Option<i32>,
+}
+
+async fn ask(
+    pool: PgPool,
+    view: &ViewDefinition,
+    Statement { sql, parameters }: Statement,
+    of: Generation,
+) -> Result<Seen<RawRows>, StoreError> {
+    let sql = AssertSqlSafe(sql);
+    let mut statement = sqlx::query_as::<_, (String, Option<i64>, String, Option<i32>)>(sql)
+        .bind(of.table)
+        .bind(&of.hash)
+        .bind(of.generation);
+    for it in parameters {
+        statement = match it {
+            Parameter::One(text) => statement.bind(text),
+            Parameter::Many(texts) => statement.bind(texts),
+        };
     }
-
-    async fn count(
-        &self,
-        context: &str,
-        view: &ViewDefinition,
-        counts: &Counts,
-    ) -> Result<Option<RawRows>, StoreError> {
-        let Context { pool, .. } = self.context(context)?;
-        let Some(of) = self.generation(&pool, view).await? else { return Ok(None) };
-        self.ask(&pool, view, &of, select::count(view, &of, counts)).await.map(Some)
-    }
-
-    async fn ask(
-        &self,
-        pool: &PgPool,
-        view: &ViewDefinition,
-        of: &Generation,
-        Statement { sql, parameters }: Statement,
-    ) -> Result<RawRows, StoreError> {
-        let sql = AssertSqlSafe(sql);
-        let mut statement = sqlx::query_as::<_, (String, Option<i64>, String, Option<bool>)>(sql)
-            .bind(of.table)
-            .bind(&of.hash)
-            .bind(of.generation);
-        for it in parameters {
-            statement = match it {
-                Parameter::One(text) => statement.bind(text),
-                Parameter::Many(texts) => statement.bind(texts),
-            };
+    match statement.fetch_one(&pool).await {
+        Ok((rows, total, checkpoints, live)) => {
+            let checkpoints = checkpoints_of(&checkpoints, view.table)?;
+            Ok(Seen { it: RawRows { rows, total, checkpoints }, live })
         }
-        let (rows, total, checkpoints, live) =
-            statement.fetch_one(pool).await.map_err(|error| away(&error))?;
-        let checkpoints = checkpoints_of(&checkpoints, view.table)?;
-        Ok(RawRows { rows, total, checkpoints, live: live.unwrap_or(false) })
+        Err(error) if is_gone(&error) => Ok(Seen { it: RawRows::default(), live: None }),
+        Err(error) => Err(away(&error)),
     }
 }
 
@@ -209,7 +215,10 @@ impl Reads for PostgresReads {
         view: &'a ViewDefinition,
         query: &'a Query,
     ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>> {
-        Box::pin(self.read(context, view, query))
+        Box::pin(self.see(context, view, move |pool, of| match gather::keys(query, view) {
+            Some(keys) => Box::pin(self.gatherer(pool, view, of).rows(keys)),
+            None => Box::pin(ask(pool, view, select::read(view, &of, query), of)),
+        }))
     }
 
     fn counts<'a>(
@@ -218,7 +227,9 @@ impl Reads for PostgresReads {
         view: &'a ViewDefinition,
         counts: &'a Counts,
     ) -> BoxFuture<'a, Result<Option<RawRows>, StoreError>> {
-        Box::pin(self.count(context, view, counts))
+        Box::pin(self.see(context, view, move |pool, of| {
+            Box::pin(ask(pool, view, select::count(view, &of, counts), of))
+        }))
     }
 
     fn export<'a>(
@@ -228,10 +239,9 @@ impl Reads for PostgresReads {
         query: &'a Query,
     ) -> BoxFuture<'a, Result<Option<Export>, StoreError>> {
         Box::pin(async move {
-            let Context { pool, .. } = self.context(context)?;
-            let Some(of) = self.generation(&pool, view).await? else { return Ok(None) };
             let options = self.server.options(Some(context))?;
-            export(&options, view, &of, query).await.map(Some)
+            let ask = |_, of| export(options.clone(), view, of, query).boxed();
+            self.see(context, view, ask).await
         })
     }
 
@@ -242,11 +252,7 @@ impl Reads for PostgresReads {
         topic: &str,
         part: i32,
     ) -> Option<(i64, i64)> {
-        let known = {
-            let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-            generations.get(&(view.table, view.hash.clone())).copied()
-        };
-        let of = Generation { table: view.table, hash: view.hash.clone(), generation: known? };
+        let of = self.known(view)?;
         heard(&self.context(context).ok()?).at(&of, topic, part)
     }
 
@@ -263,7 +269,11 @@ impl Reads for PostgresReads {
 }
 
 fn heard(context: &Context) -> MutexGuard<'_, Heard> {
-    context.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&context.heard)
+}
+
+fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Wakes those who wait whenever a view has changed, and after every reconnect (R4).

@@ -27,12 +27,11 @@ pub(super) const CHECKPOINTS: &str =
     "(select coalesce(json_agg(json_build_array(c.topic, c.part, c.incarnation, c.epoch, c.pseq, c.next_offset, c.caught_up)), '[]')::text
         from read.checkpoint c where (c.view, c.hash, c.generation) = ($1, $2, $3))";
 
-/// Whether it once had all there was.
-pub(super) const LIVE: &str = "(select count(*) >= min(g.parts) from read.checkpoint c
-        join read.generation g using (view, hash, generation)
-        where (c.view, c.hash, c.generation) = ($1, $2, $3) and c.caught_up)";
+/// The generation that is read, of all there are.
+pub(super) const LIVE: &str =
+    "(select l.generation from read.live l where (l.view, l.hash) = ($1, $2))";
 
-/// Rows, checkpoints and whether the view is live: one statement, so that they are of one instant (R4).
+/// Rows, checkpoints and the generation that is read: one statement, so that they are of one instant (R4).
 /// Parameters 1–3 are the generation.
 pub(super) fn read(view: &ViewDefinition, of: &Generation, query: &Query) -> Statement {
     let mut it = Builder { view, parameters: Vec::new(), number: 4, rank: String::new() };

@@ -37,6 +37,7 @@ pub(super) fn key_type(view: &ViewDefinition) -> &'static str {
     view.key_column().map_or("text", type_of)
 }
 
+/// The schema and the table, without the [`indexes`]: rows are found by their keys only while a generation is built.
 pub(super) fn create(view: &ViewDefinition, of: &Generation) -> String {
     let schema = schema(of);
     let mut sql = format!("create schema {schema};\ncreate table {schema}.{} (", view.table);
@@ -48,6 +49,14 @@ pub(super) fn create(view: &ViewDefinition, of: &Generation) -> String {
         let _ = write!(sql, "\"{WORDS}\" tsvector not null, ");
     }
     let _ = writeln!(sql, "primary key (\"{}\")) with (fillfactor = 80);", view.key);
+    sql
+}
+
+/// What the rows of a generation are found by, beside their keys; made at once, which takes a fraction of the time
+/// that it takes row by row.
+pub(super) fn indexes(view: &ViewDefinition, of: &Generation) -> String {
+    let schema = schema(of);
+    let mut sql = String::new();
     for it in &view.indexes {
         let columns = with_key(it, view);
         let nullable = |name: &str| view.column(name).is_some_and(|it| it.nullable);
@@ -68,6 +77,7 @@ pub(super) fn create(view: &ViewDefinition, of: &Generation) -> String {
     if !view.searched.is_empty() {
         let _ = writeln!(sql, "create index on {schema}.{} using gin (\"{WORDS}\");", view.table);
     }
+    let _ = writeln!(sql, "analyze {schema}.{};", view.table);
     sql
 }
 

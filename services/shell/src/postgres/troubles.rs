@@ -3,7 +3,7 @@ use crate::status::{ContextReport, DeadLetters, ParkedEvents};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-/// Dead letters by code, and the parked events of the newest generation of each view.
+/// Dead letters by code, and the parked events of what is read of each view's newest version.
 pub(super) async fn troubles(pool: &PgPool) -> Result<ContextReport, sqlx::Error> {
     let letters: Vec<(String, i64, DateTime<Utc>, String)> = sqlx::query_as(
         "select code, count(*), max(at), min(reason)
@@ -11,14 +11,12 @@ pub(super) async fn troubles(pool: &PgPool) -> Result<ContextReport, sqlx::Error
     )
     .fetch_all(pool)
     .await?;
-    // What waits in older generations is nobody's business any more.
+    // What waits in other generations is nobody's business (any more, or yet).
     let parked: Vec<(String, i64, i64, String)> = sqlx::query_as(
         "select view, count(*), count(distinct stream), min(reason)
          from read.parked_event
-         join (
-             select distinct on (view) view, hash, generation
-             from read.generation order by view, made_at desc, generation desc
-         ) newest using (view, hash, generation)
+         join (select distinct on (view) view, hash, generation from read.live order by view, since desc) newest
+            using (view, hash, generation)
          group by view order by view",
     )
     .fetch_all(pool)

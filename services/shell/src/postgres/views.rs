@@ -19,7 +19,7 @@ pub struct PostgresViews {
 }
 
 impl PostgresViews {
-    async fn run<T>(
+    pub(super) async fn run<T>(
         &mut self,
         query: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
@@ -46,46 +46,6 @@ pub(super) fn checkpoints(json: &str, table: &str) -> Result<Vec<CheckpointRow>,
 }
 
 impl Views for PostgresViews {
-    async fn prepare(
-        &mut self,
-        view: &ViewDefinition,
-        parts: usize,
-    ) -> Result<Generation, StoreError> {
-        let parts = i32::try_from(parts).unwrap_or(i32::MAX);
-        let query = async |it: &mut PgConnection| {
-            let mut transaction = sqlx::Connection::begin(it).await?;
-            // Two processes that start at once make it once.
-            sqlx::query("select pg_advisory_xact_lock(hashtextextended('view ' || $1, 0))")
-                .bind(view.table)
-                .execute(&mut *transaction)
-                .await?;
-            let sql = "select max(generation) from read.generation where (view, hash) = ($1, $2)";
-            let newest: Option<i32> = sqlx::query_scalar(sql)
-                .bind(view.table)
-                .bind(&view.hash)
-                .fetch_one(&mut *transaction)
-                .await?;
-            let generation = newest.unwrap_or(1);
-            let of = Generation { table: view.table, hash: view.hash.clone(), generation };
-            if newest.is_none() {
-                sqlx::raw_sql(AssertSqlSafe(table::create(view, &of)))
-                    .execute(&mut *transaction)
-                    .await?;
-                let sql = "insert into read.generation (view, hash, generation, parts) values ($1, $2, $3, $4)";
-                sqlx::query(sql)
-                    .bind(view.table)
-                    .bind(&view.hash)
-                    .bind(generation)
-                    .bind(parts)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-            transaction.commit().await?;
-            Ok(of)
-        };
-        self.run(query).await
-    }
-
     async fn acquire(
         &mut self,
         of: &Generation,

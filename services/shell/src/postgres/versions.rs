@@ -1,0 +1,57 @@
+//! What is kept of every view, also of definitions that this build does not know: for operators.
+use super::connection::{Postgres, away};
+use crate::port::store::StoreError;
+use chrono::{DateTime, Utc};
+use sqlx::{Connection as _, PgConnection};
+
+/// A generation of a version of a view, as it is kept.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, sqlx::FromRow)]
+pub struct Version {
+    /// The view.
+    pub view: String,
+    /// The hash of its definition.
+    pub hash: String,
+    /// Which of its generations.
+    pub generation: i32,
+    /// Whether it has all there was when it was begun, and its indexes.
+    pub is_complete: bool,
+    /// Whether it is what a BFF with this definition reads.
+    pub is_live: bool,
+    /// The generation that was read before this one.
+    pub previous: Option<i32>,
+    /// Nothing that happened later is in it.
+    pub as_of: Option<DateTime<Utc>>,
+    /// When it was begun.
+    pub made_at: DateTime<Utc>,
+    /// The events that it has.
+    pub events: i64,
+    /// Its rows, as the server estimates them.
+    pub rows: i64,
+    /// Its table and indexes.
+    pub bytes: i64,
+}
+
+impl Postgres {
+    /// Every generation of every view of a context.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub async fn versions(&self, context: &str) -> Result<Vec<Version>, StoreError> {
+        let options = self.options(Some(context))?;
+        let mut connection =
+            PgConnection::connect_with(&options).await.map_err(|error| away(&error))?;
+        let versions = sqlx::query_as(VERSIONS).fetch_all(&mut connection).await;
+        let _ = connection.close().await;
+        versions.map_err(|error| away(&error))
+    }
+}
+
+const VERSIONS: &str = "select g.view, g.hash, g.generation, g.is_complete, l.generation is not null as is_live, l.previous,
+        g.as_of, g.made_at,
+        (select coalesce(sum(c.pseq), 0)::bigint from read.checkpoint c
+            where (c.view, c.hash, c.generation) = (g.view, g.hash, g.generation)) as events,
+        coalesce(greatest(t.reltuples, 0), 0)::bigint as rows, coalesce(pg_total_relation_size(t.oid), 0) as bytes
+    from read.generation g
+    left join read.live l using (view, hash, generation)
+    left join pg_class t on t.oid = to_regclass(format('view_%s_%s_%s.%I', g.view, g.hash, g.generation, g.view))
+    order by g.view, g.made_at, g.generation";

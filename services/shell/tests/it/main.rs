@@ -5,6 +5,7 @@ mod claims;
 mod counted;
 mod faults;
 mod fleet;
+mod generations;
 mod handler;
 mod lost_logs;
 mod positions;

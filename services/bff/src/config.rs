@@ -175,6 +175,33 @@ pub struct Config {
     )]
     pub connections: usize,
 
+    /// How many subscriptions are open at once; one more is answered UNAVAILABLE
+    #[arg(
+        long = "graphql-subscriptions",
+        env = "FLOTILLA_GRAPHQL_SUBSCRIPTIONS",
+        value_name = "COUNT",
+        default_value_t = 10_000
+    )]
+    pub subscriptions: usize,
+
+    /// How many subscriptions may be open on one connection
+    #[arg(
+        long = "graphql-subscriptions-each",
+        env = "FLOTILLA_GRAPHQL_SUBSCRIPTIONS_EACH",
+        value_name = "COUNT",
+        default_value_t = 100
+    )]
+    pub subscriptions_each: usize,
+
+    /// How many rows may wait for a slow subscriber, each in its latest state; with more, it is told to RESYNC
+    #[arg(
+        long = "graphql-subscription-rows",
+        env = "FLOTILLA_GRAPHQL_SUBSCRIPTION_ROWS",
+        value_name = "COUNT",
+        default_value_t = 2_000
+    )]
+    pub subscription_rows: usize,
+
     /// How long requests in hand may take to finish when the service stops
     #[arg(
         long = "graphql-stop-time",
@@ -208,6 +235,9 @@ impl Default for Config {
             write_time: Duration::from_secs(30),
             in_flight: 1_000,
             connections: 2_000,
+            subscriptions: 10_000,
+            subscriptions_each: 100,
+            subscription_rows: 2_000,
             stop_time: Duration::from_secs(5),
         }
     }

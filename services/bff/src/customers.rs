@@ -1,6 +1,8 @@
 //! Customers as clients see them. To add a command: its input and its payload, and a mutation of three lines.
+mod live;
 mod rows;
 
+pub(crate) use live::{CustomerSubscriptions, RowsMax};
 pub(crate) use rows::Rows;
 
 use crate::{

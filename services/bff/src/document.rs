@@ -24,7 +24,10 @@ pub enum Operation {
         fields: usize,
     },
     /// Not served over plain HTTP.
-    Subscription,
+    Subscription {
+        /// Its fields, fragments expanded.
+        fields: usize,
+    },
 }
 
 /// Finds out what the document asks for. It must have passed [`Limits::document`](crate::limits::Limits::document).
@@ -45,7 +48,7 @@ pub fn examine(
     walk.set(&operation.selection_set, true)?;
     match operation.ty {
         OperationType::Query => Ok(Operation::Query),
-        OperationType::Subscription => Ok(Operation::Subscription),
+        OperationType::Subscription => Ok(Operation::Subscription { fields: walk.root.len() }),
         OperationType::Mutation => {
             let mut names = HashSet::new();
             for field in walk.root.iter().filter(|it| it.name.node != "__typename") {
@@ -213,7 +216,7 @@ mod tests {
         let none = json!({});
         let fields = |text| examined(text, None, none.clone());
         assert_eq!(fields("{ a }"), Ok(Operation::Query));
-        assert_eq!(fields("subscription { a }"), Ok(Operation::Subscription));
+        assert_eq!(fields("subscription { a }"), Ok(Operation::Subscription { fields: 1 }));
         assert_eq!(fields("mutation { a __typename }"), Ok(Operation::Mutation { fields: 1 }));
         let text = "mutation { a ...f ... { d } } fragment f on Mutation { b c: b }";
         assert_eq!(fields(text), Ok(Operation::Mutation { fields: 4 }));

@@ -1,7 +1,7 @@
 //! What a client is told when something is wrong: a message for people, a code for programs.
 use async_graphql::{Error, ErrorExtensionValues, PathSegment, ServerError, Value};
 use shell::{
-    client::{CommandError, Rejected, Unavailable},
+    client::{CommandError, Lost, Rejected, Unavailable},
     reads::{ReadError, Unserved},
 };
 use uuid::Uuid;
@@ -29,6 +29,8 @@ pub enum Code {
     Rebuilding,
     /// The position is none that this fleet has given out.
     Failed,
+    /// Something was missed: read again what is to be known, and subscribe from there.
+    Resync,
     /// A server that is needed does not answer, or too much is going on. Nothing was done.
     Unavailable,
     /// The request took longer than is allowed.
@@ -52,6 +54,7 @@ impl Code {
             Self::Pending => "PENDING",
             Self::Rebuilding => "REBUILDING",
             Self::Failed => "FAILED",
+            Self::Resync => "RESYNC",
             Self::Unavailable => "UNAVAILABLE",
             Self::Timeout => "TIMEOUT",
             Self::Internal => "INTERNAL",
@@ -152,6 +155,13 @@ impl From<ReadError> for Failure {
     }
 }
 
+impl From<Lost> for Failure {
+    fn from(lost: Lost) -> Self {
+        let message = format!("{lost}: query again, and subscribe from the position of the answer");
+        Self::new(Code::Resync, message)
+    }
+}
+
 impl From<Unavailable> for Failure {
     fn from(error: Unavailable) -> Self {
         Self::new(Code::Unavailable, error.to_string())
@@ -173,6 +183,12 @@ impl From<Failure> for ServerError {
     fn from(failure: Failure) -> Self {
         let Error { message, source, extensions } = failure.into();
         Self { message, source, locations: Vec::new(), path: Vec::new(), extensions }
+    }
+}
+
+impl From<Failure> for Box<ServerError> {
+    fn from(failure: Failure) -> Self {
+        Self::new(failure.into())
     }
 }
 

@@ -1,13 +1,16 @@
 //! GraphQL over HTTP, as its specification has it: POST, and GET for queries.
 //!
 //! In the order in which a request meets them: media type of the answer, headers, method, body, room for one more,
-//! document, execution. Whatever is wrong is answered in the form of a GraphQL error.
+//! document, execution. Whatever is wrong is answered in the form of a GraphQL error. Subscriptions come over a
+//! [`socket`], or as [`events`].
 mod answer;
+mod events;
 mod export;
 mod negotiation;
 mod page;
 mod request;
 mod server;
+mod socket;
 mod stream;
 
 pub use export::exports;
@@ -21,8 +24,8 @@ use crate::{
     limits::Limits,
     session::Session,
 };
-use answer::Refusal;
-use async_graphql::{Executor, Request, Response as Executed, Value};
+use answer::{Pushed, Refusal};
+use async_graphql::{Executor, Request, Response as Executed, ServerError, Value};
 use axum::{
     Router,
     body::Body,
@@ -31,22 +34,24 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing,
 };
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, stream::BoxStream};
 use negotiation::Media;
 use shell::clock::Clock;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 /// The routes: `/graphql`, `/schema.graphql`, and `/` with its files.
 ///
-/// Every request that is executed has its [`Session`], in an [`Arc`], among its data.
+/// Every request that is executed has its [`Session`], in an [`Arc`], among its data. Subscriptions end with `shutdown`.
 pub fn router<E: Executor>(
     executor: E,
     sdl: String,
     assets: Assets,
     config: &Config,
     clock: Clock,
+    shutdown: CancellationToken,
 ) -> Router {
     let endpoint = Endpoint {
         executor,
@@ -60,8 +65,12 @@ pub fn router<E: Executor>(
         body_bytes: config.body_bytes,
         body_time: config.body_time,
         request_time: config.request_time,
+        head_time: config.head_time,
         room: Semaphore::new(config.in_flight.min(Semaphore::MAX_PERMITS)),
+        subscriptions: Arc::new(Semaphore::new(config.subscriptions.min(Semaphore::MAX_PERMITS))),
+        subscriptions_each: config.subscriptions_each,
         clock,
+        shutdown,
     };
     Router::new()
         .route("/graphql", routing::any(graphql::<E>))
@@ -75,8 +84,12 @@ struct Endpoint<E> {
     body_bytes: usize,
     body_time: Duration,
     request_time: Duration,
+    head_time: Duration,
     room: Semaphore,
+    subscriptions: Arc<Semaphore>,
+    subscriptions_each: usize,
     clock: Clock,
+    shutdown: CancellationToken,
 }
 
 async fn graphql<E: Executor>(
@@ -87,6 +100,15 @@ async fn graphql<E: Executor>(
     let address = parts.method == Method::GET && parts.uri.query().is_none();
     if address && negotiation::wants_page(&parts.headers) {
         return Redirect::to("/").into_response();
+    }
+    if negotiation::wants_socket(&parts.headers) {
+        return socket::open(endpoint, parts).await;
+    }
+    if negotiation::wants_events(&parts.headers) {
+        return match endpoint.subscribe(&parts, body).await {
+            Ok(pushed) => events::answer(&endpoint, pushed),
+            Err(refusal) => answer::refused(refusal, Media::Response, None),
+        };
     }
     let Some(media) = Media::accepted(&parts.headers) else {
         let message =
@@ -121,22 +143,13 @@ impl<E: Executor> Endpoint<E> {
         session: &Arc<Session>,
     ) -> Result<Executed, Refusal> {
         let bad = |failure| Refusal::http(StatusCode::BAD_REQUEST, failure);
-        let request = match parts.method {
-            Method::GET => request::from_address(&parts.uri).map_err(bad)?,
-            Method::POST => {
-                request::check_media(&parts.headers)
-                    .map_err(|it| Refusal::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, it))?;
-                // A slow client has no claim on the room, and a full one costs it nothing.
-                let body = self.body(&parts.headers, body).await?;
-                request::from_body(&body).map_err(bad)?
-            }
-            _ => return Err(Refusal::method("GET, POST", "send a POST, or a GET for a query")),
-        };
+        let request = self.request(parts, body).await?;
         let _room = self.room()?;
         let (request, operation) = self.examined(request)?;
         match operation {
-            Operation::Subscription => {
-                let message = "subscriptions are not served here: send a query or a mutation";
+            Operation::Subscription { .. } => {
+                let message = "what is subscribed to comes as text/event-stream: accept that, or open a WebSocket with \
+                    graphql-transport-ws";
                 return Err(Refusal::document(Failure::new(Code::InvalidDocument, message)));
             }
             Operation::Mutation { .. } if parts.method == Method::GET => {
@@ -159,6 +172,69 @@ impl<E: Executor> Endpoint<E> {
         let kind = if operation == Operation::Query { "query" } else { "mutation" };
         metrics::histogram!("flotilla_graphql_seconds", "operation" => kind).record(seconds);
         outcome
+    }
+
+    /// The request, once all of it is there.
+    async fn request(&self, parts: &Parts, body: Body) -> Result<Request, Refusal> {
+        let bad = |failure| Refusal::http(StatusCode::BAD_REQUEST, failure);
+        match parts.method {
+            Method::GET => request::from_address(&parts.uri).map_err(bad),
+            Method::POST => {
+                request::check_media(&parts.headers)
+                    .map_err(|it| Refusal::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, it))?;
+                // A slow client has no claim on the room, and a full one costs it nothing.
+                let body = self.body(&parts.headers, body).await?;
+                request::from_body(&body).map_err(bad)
+            }
+            _ => Err(Refusal::method("GET, POST", "send a POST, or a GET for a query")),
+        }
+    }
+
+    /// What is subscribed to by a request of its own.
+    async fn subscribe(
+        &self,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<BoxStream<'static, Pushed>, Refusal> {
+        let request = self.request(parts, body).await?;
+        self.begin(request, &parts.headers).map_err(|it| Refusal::document(*it))
+    }
+
+    /// Begins a subscription: what is pushed until it ends.
+    fn begin(
+        &self,
+        request: Request,
+        headers: &HeaderMap,
+    ) -> Result<BoxStream<'static, Pushed>, Box<ServerError>> {
+        let session = Arc::new(Session::open(headers)?);
+        let room = Arc::clone(&self.subscriptions).try_acquire_owned().map_err(|_| {
+            let message = "too many subscriptions are open: try again later";
+            Failure::new(Code::Unavailable, message)
+        })?;
+        let (request, operation) = self.examined(request).map_err(|it| it.error)?;
+        let Operation::Subscription { fields } = operation else {
+            let message =
+                "only subscriptions are served here: send a query or a mutation as a POST";
+            return Err(Failure::new(Code::InvalidDocument, message).into());
+        };
+        if fields != 1 {
+            let message = format!("a subscription has one field, and this one has {fields}");
+            return Err(Failure::new(Code::InvalidDocument, message).into());
+        }
+        let executed = self.executor.execute_stream(request.data(Arc::clone(&session)), None);
+        // The room is kept as long as the stream is.
+        let pushed = AssertUnwindSafe(executed).catch_unwind().map(move |it| {
+            let _room = &room;
+            it.map_or_else(
+                |_| {
+                    tracing::error!("a resolver panicked");
+                    let message = "a defect of the server: the subscription was given up";
+                    answer::gave_up(Failure::new(Code::Internal, message))
+                },
+                |it| answer::pushed(it, &session),
+            )
+        });
+        Ok(pushed.boxed())
     }
 
     fn room(&self) -> Result<SemaphorePermit<'_>, Refusal> {

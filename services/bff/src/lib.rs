@@ -1,7 +1,7 @@
 //! The fleet for its clients: GraphQL over HTTP. The only crate that knows either.
 //!
 //! A mutation becomes a command, and answers with what was decided; a query reads a view, and is never older than
-//! what its reader has seen before ([`session`]). Nothing is decided here.
+//! what its reader has seen before ([`session`]); a subscription pushes rows as they change. Nothing is decided here.
 //!
 //! # Adding a command
 //! 1. `customers.rs`: its input, its payload, a mutation of three lines;
@@ -10,7 +10,7 @@
 //!
 //! # Adding a context
 //! 1. a file like `customers.rs`;
-//! 2. its queries and mutations in the two lists of `schema.rs`, its name in the one of `commands.rs`.
+//! 2. its queries, mutations and subscriptions in the three lists of `schema.rs`, its name in the one of `commands.rs`.
 mod commands;
 mod config;
 mod counts;
@@ -30,5 +30,5 @@ mod service;
 pub mod session;
 
 pub use config::Config;
-pub use schema::{Mutation, Query, Schema, schema, sdl};
+pub use schema::{Mutation, Query, Schema, Subscription, schema, sdl};
 pub use service::service;

@@ -2,12 +2,14 @@
 use crate::{
     commands::{CommandQueries, Patience},
     config::Config,
-    customers::{CustomerMutations, CustomerPages, CustomerQueries, Rows},
+    customers::{
+        CustomerMutations, CustomerPages, CustomerQueries, CustomerSubscriptions, Rows, RowsMax,
+    },
     errors::Failure,
     session::Session,
 };
 use async_graphql::{
-    EmptySubscription, MergedObject, Request, SDLExportOptions, SchemaBuilder, ServerError,
+    MergedObject, MergedSubscription, Request, SDLExportOptions, SchemaBuilder, ServerError,
     ServerResult, ValidationResult,
     extensions::{
         Extension, ExtensionContext, ExtensionFactory, NextPrepareRequest, NextValidation,
@@ -24,8 +26,12 @@ pub struct Query(CustomerQueries, CommandQueries);
 #[derive(MergedObject, Default)]
 pub struct Mutation(CustomerMutations);
 
+/// What can be subscribed to.
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(CustomerSubscriptions);
+
 /// The schema, ready to execute.
-pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
 /// The schema with the client that its resolvers use.
 #[must_use]
@@ -35,7 +41,8 @@ pub fn schema(config: &Config, client: Client) -> Schema {
         .extension(Complexity(config.complexity))
         .extension(Loaders { client: client.clone(), patience })
         .data(client)
-        .data(patience);
+        .data(patience)
+        .data(RowsMax::from(config));
     if config.introspection {
         builder.finish()
     } else {
@@ -57,8 +64,8 @@ pub fn sdl() -> String {
     text.trim_end().to_owned() + "\n"
 }
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
         .override_output_type_description::<CustomerPages>("A page of customers.")
 }
 

@@ -32,7 +32,8 @@ async fn run(config: Config, shell: Shell) -> anyhow::Result<()> {
     let assets = http::Assets::load(config.assets.as_deref())?;
     let client = shell.client(&CONTEXTS, views_of::<Customers>())?;
     let schema = schema(&config, client.clone());
-    let router = http::router(schema, sdl(), assets, &config, shell.clock.clone())
+    let (clock, shutdown) = (shell.clock.clone(), shell.shutdown.clone());
+    let router = http::router(schema, sdl(), assets, &config, clock, shutdown)
         .merge(http::exports(client.clone(), &config))
         .merge(shell::http::router(&shell))
         .fallback(|| async {

@@ -17,6 +17,8 @@ pub const WAIT_MS: &str = "flotilla-wait-ms";
 /// The header, of requests and answers, with the correlation id.
 pub const CORRELATION: &str = "x-correlation-id";
 const TRACE_PARENT: &str = "traceparent";
+/// What a connection can say of all that comes over it.
+pub(crate) const OF_CONNECTION: [&str; 4] = [POSITION, WAIT_MS, CORRELATION, TRACE_PARENT];
 
 /// What the resolvers of one request share.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ mod figures;
 mod history;
 mod idle;
 mod latency;
+mod live;
 mod load;
 mod measure;
 mod pages;
@@ -76,6 +77,7 @@ pub async fn run(plan: &Plan, progress: Arc<dyn Progress>) -> anyhow::Result<Rep
             Measure::P6 => history::piled_up(&stage).await?,
             Measure::P7 => idle::at_rest(&stage).await?,
             Measure::P8 => pages::of_many(&stage).await?,
+            Measure::P9 => live::updates(&stage).await?,
         };
         progress.done(measure.name(), &entry.in_short(), watch.took());
         report.add(*measure, entry);

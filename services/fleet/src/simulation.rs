@@ -6,6 +6,7 @@ mod clients;
 mod cluster;
 mod disturbance;
 mod faults;
+mod follower;
 mod plan;
 mod random;
 mod reader;

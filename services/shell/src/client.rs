@@ -1,12 +1,15 @@
 //! The fleet as those who send commands and read views see it.
 mod command;
 mod connect;
+mod live;
 mod read;
 mod replies;
 
 pub use crate::reads::{Count, Counts, Exported, Query, ReadError, Rows};
 pub use command::Client;
 pub(crate) use command::{Inner, Settings};
+pub(crate) use live::feeds;
+pub use live::{Followed, Lost, Place, Update};
 pub(crate) use replies::{follow_replies, look_up_late_replies};
 
 use crate::position::Position;

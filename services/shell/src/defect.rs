@@ -74,6 +74,8 @@ defects! {
     RecreatedLogNotNoticed,
     /// a generation of a view is read although it lacks what was shown
     CutOverBehind,
+    /// the log of changes does not name the rows that changed
+    ChangeLeftOut,
 }
 
 /// Whether the mistake is to be made here and now.

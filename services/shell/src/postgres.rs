@@ -1,4 +1,5 @@
 //! The store on Postgres. Nothing outside this module names sqlx.
+mod changes;
 mod compare;
 mod connection;
 mod export;

@@ -3,6 +3,7 @@
 //! A [`Query`] is answered alike by any store: `served` says which queries are, `memory::select` is how it is meant, and
 //! `postgres::select` makes SQL of it.
 mod filter;
+mod holds;
 mod order;
 mod query;
 pub(crate) mod served;
@@ -10,6 +11,7 @@ mod value;
 mod words;
 
 pub use filter::{Comparison, Filter, Test};
+pub(crate) use holds::{holds, value_of};
 pub use order::{Direction, Nulls, Order, Place};
 pub use query::{Count, Counts, Query, Unserved};
 pub use value::Value;

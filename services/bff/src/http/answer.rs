@@ -71,6 +71,46 @@ pub(super) fn refused(refusal: Refusal, media: Media, session: Option<&Session>)
 
 /// The answer to a request that went through the executor, which validates first.
 pub(super) fn executed(mut it: Executed, media: Media, session: &Session) -> Response {
+    if refuses(&mut it) {
+        return unexecuted(not_executed(media), media, Some(session), it.errors);
+    }
+    with_position(&mut it, session);
+    dressed(GraphQLResponse::from(it).into_response(), StatusCode::OK, media, Some(session))
+}
+
+/// What is pushed to a subscriber.
+pub(super) enum Pushed {
+    /// A GraphQL response, as JSON.
+    Next(String),
+    /// Nothing was executed, and nothing will be.
+    Refused(Vec<ServerError>),
+}
+
+/// A response of a subscription.
+pub(super) fn pushed(mut it: Executed, session: &Session) -> Pushed {
+    if refuses(&mut it) {
+        return Pushed::Refused(it.errors);
+    }
+    with_position(&mut it, session);
+    serde_json::to_string(&it).map_or_else(
+        |error| gave_up(Failure::new(Code::Internal, format!("it cannot be written: {error}"))),
+        Pushed::Next,
+    )
+}
+
+/// A subscription that cannot go on.
+pub(super) fn gave_up(failure: Failure) -> Pushed {
+    Pushed::Refused(errors(failure.into()))
+}
+
+/// What is told of a subscription that was refused.
+pub(super) fn errors(mut error: ServerError) -> Vec<ServerError> {
+    explain(&mut error, false);
+    vec![error]
+}
+
+/// Whether it was refused before anything was executed. Its errors get codes.
+fn refuses(it: &mut Executed) -> bool {
     // Errors of fields have a path; those found before anything is executed have none.
     let refused = it.data == Value::Null
         && !it.errors.is_empty()
@@ -78,13 +118,13 @@ pub(super) fn executed(mut it: Executed, media: Media, session: &Session) -> Res
     for error in &mut it.errors {
         explain(error, !refused);
     }
-    if refused {
-        return unexecuted(not_executed(media), media, Some(session), it.errors);
-    }
+    refused
+}
+
+fn with_position(it: &mut Executed, session: &Session) {
     if let Some(seen) = seen(Some(session)) {
         it.extensions.insert("position".to_owned(), Value::from(seen));
     }
-    dressed(GraphQLResponse::from(it).into_response(), StatusCode::OK, media, Some(session))
 }
 
 fn not_executed(media: Media) -> StatusCode {

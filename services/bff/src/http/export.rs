@@ -116,6 +116,7 @@ fn status(code: Code) -> StatusCode {
         | Code::InvalidDocument
         | Code::InvalidRequest
         | Code::LimitExceeded
+        | Code::Resync
         | Code::Timeout
         | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

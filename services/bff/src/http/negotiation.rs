@@ -1,6 +1,9 @@
 //! Which media type an answer has. The older one, `application/json`, says 200 to whatever is a GraphQL answer;
 //! the newer one has status codes that mean something.
-use axum::http::{HeaderMap, header::ACCEPT};
+use axum::http::{
+    HeaderMap, Uri,
+    header::{ACCEPT, HOST, ORIGIN, UPGRADE},
+};
 
 /// A media type for answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +60,32 @@ impl Media {
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|it| it.to_str().ok());
     accept.is_some_and(|it| it.trim_start().starts_with("text/html"))
+}
+
+/// Whether the request is for a WebSocket.
+#[must_use]
+pub(super) fn wants_socket(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether an `Accept` header asks for a stream of events.
+#[must_use]
+pub(super) fn wants_events(headers: &HeaderMap) -> bool {
+    let all = headers.get_all(ACCEPT).iter().filter_map(|it| it.to_str().ok());
+    let mut names = all.flat_map(|it| it.split(',')).filter_map(|it| it.split(';').next());
+    names.any(|it| it.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// Whether the request comes from a page of another site: browsers let those open sockets anywhere.
+#[must_use]
+pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return false };
+    let origin = origin.to_str().ok().and_then(|it| it.parse::<Uri>().ok());
+    let host = headers.get(HOST).and_then(|it| it.to_str().ok());
+    let is_same = |origin: &Uri, host: &str| {
+        origin.authority().is_some_and(|it| it.as_str().eq_ignore_ascii_case(host))
+    };
+    !origin.zip(host).is_some_and(|(origin, host)| is_same(&origin, host))
 }
 
 struct Range {
@@ -159,6 +188,29 @@ mod tests {
         check("application/json; charset=utf-16", None);
         check("application/json; q=2", None);
         check("application/json; q", None);
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_known() {
+        let of = |origin: &str| {
+            let all = [(HOST, "127.0.0.1:8080"), (ORIGIN, origin)];
+            let value = |it: &str| HeaderValue::from_str(it).expect("a value");
+            is_foreign(&all.into_iter().map(|(name, it)| (name, value(it))).collect())
+        };
+        assert!(!of("http://127.0.0.1:8080"));
+        for other in
+            ["http://127.0.0.1", "http://127.0.0.1:8081", "https://example.com", "null", ""]
+        {
+            assert!(of(other), "{other}");
+        }
+        assert!(!is_foreign(&HeaderMap::new()), "no browser leaves it out");
+    }
+
+    #[test]
+    fn a_stream_of_events_is_asked_for_by_name() {
+        let of = |it| wants_events(&[(ACCEPT, HeaderValue::from_static(it))].into_iter().collect());
+        assert!(of("text/event-stream") && of("application/json, Text/Event-Stream;q=0.5"));
+        assert!(!of("*/*") && !of("text/*") && !wants_events(&HeaderMap::new()));
     }
 
     #[test]

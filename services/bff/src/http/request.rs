@@ -77,7 +77,7 @@ pub(super) fn from_address(uri: &Uri) -> Result<Request, Failure> {
     request(members, &["address"])
 }
 
-fn request(mut members: Map<String, Value>, place: &[&str]) -> Result<Request, Failure> {
+pub(super) fn request(mut members: Map<String, Value>, place: &[&str]) -> Result<Request, Failure> {
     let invalid = |name: &str, message: String| {
         Failure::invalid(place.iter().copied().chain([name]), message)
     };

@@ -2,6 +2,11 @@
 use super::stream::Impatient;
 use crate::config::Config;
 use axum::Router;
+use hyper::{
+    Request,
+    body::Incoming,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
@@ -12,7 +17,7 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +26,13 @@ const TURNED_AWAY: &str = "{\"errors\":[{\"message\":\"too many connections: try
     \"extensions\":{\"code\":\"UNAVAILABLE\"}}]}";
 /// How many are told so at once; others are closed without a word.
 const DOORKEEPERS: usize = 100;
+
+/// The place of a connection among those that may be open. What outlives it in its stead, as a WebSocket does, keeps it:
+/// it is among the extensions of each request.
+#[derive(Clone)]
+pub(super) struct Open(
+    #[expect(dead_code, reason = "kept, and given back")] Arc<OwnedSemaphorePermit>,
+);
 
 /// Serves until `shutdown`; then takes no more, and gives what is in hand its time to finish.
 ///
@@ -33,7 +45,8 @@ pub async fn serve(
     clock: Clock,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let room = Arc::new(Semaphore::new(config.connections.min(Semaphore::MAX_PERMITS)));
+    let places = u32::try_from(config.connections).unwrap_or(u32::MAX);
+    let room = Arc::new(Semaphore::new(places as usize));
     let doorkeepers = Arc::new(Semaphore::new(DOORKEEPERS));
     let connections = GracefulShutdown::new();
     let mut builder = Builder::new(TokioExecutor::new());
@@ -61,11 +74,14 @@ pub async fn serve(
             continue;
         };
         let io = TokioIo::new(Impatient::new(stream, clock.clone(), config.write_time));
-        let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(io, service).into_owned();
+        let (open, router) = (Open(Arc::new(permit)), TowerToHyperService::new(router.clone()));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(open.clone());
+            router.call(request)
+        });
+        let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
-            let _permit = permit;
             if let Err(error) = connection.await {
                 // Clients break off all the time.
                 tracing::debug!(error = &*error, "a connection ended early");
@@ -73,7 +89,12 @@ pub async fn serve(
         });
     }
     drop(listener);
-    if clock.timeout(config.stop_time, connections.shutdown()).await.is_none() {
+    let finished = async {
+        connections.shutdown().await;
+        // Sockets too: they say good-bye by themselves.
+        let _ = room.acquire_many(places).await;
+    };
+    if clock.timeout(config.stop_time, finished).await.is_none() {
         tracing::warn!(allowed = ?config.stop_time, "gave up on requests that took too long to finish");
     }
     Ok(())

@@ -26,11 +26,11 @@ impl Server {
     /// With other routes beside.
     pub(crate) async fn start_with(executor: impl Executor, config: Config, more: Router) -> Self {
         let assets = http::Assets::load(config.assets.as_deref()).expect("assets");
-        let router =
-            http::router(executor, bff::sdl(), assets, &config, Clock::system()).merge(more);
+        let (clock, shutdown) = (Clock::system(), CancellationToken::new());
+        let router = http::router(executor, bff::sdl(), assets, &config, clock, shutdown.clone())
+            .merge(more);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let shutdown = CancellationToken::new();
         let ends = shutdown.clone();
         let served = tokio::spawn(async move {
             http::serve(listener, router, &config, Clock::system(), ends).await

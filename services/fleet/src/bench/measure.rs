@@ -20,12 +20,14 @@ pub enum Measure {
     P7,
     /// How long a page out of a million rows takes.
     P8,
+    /// How soon subscribers have a row that changed, and how many rows a BFF can push.
+    P9,
 }
 
 impl Measure {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::P1, Self::P2, Self::P3, Self::P4, Self::P5, Self::P6, Self::P7, Self::P8];
+    pub const ALL: [Self; 9] =
+        [Self::P1, Self::P2, Self::P3, Self::P4, Self::P5, Self::P6, Self::P7, Self::P8, Self::P9];
 
     /// As it is asked for.
     #[must_use]
@@ -39,6 +41,7 @@ impl Measure {
             Self::P6 => "P6",
             Self::P7 => "P7",
             Self::P8 => "P8",
+            Self::P9 => "P9",
         }
     }
 
@@ -54,6 +57,7 @@ impl Measure {
             Self::P6 => "commands/s with a million stored events",
             Self::P7 => "processors that the idle fleet takes",
             Self::P8 => "a filtered page of 50 out of a million rows",
+            Self::P9 => "rows/s pushed to a thousand subscribers",
         }
     }
 }
@@ -69,6 +73,6 @@ impl FromStr for Measure {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|it| it.name().eq_ignore_ascii_case(text.trim()));
-        found.ok_or_else(|| format!("{text:?} is not among P1 to P8, such as P1,P3"))
+        found.ok_or_else(|| format!("{text:?} is not among P1 to P9, such as P1,P3"))
     }
 }

@@ -56,6 +56,14 @@ impl Usage {
     }
 }
 
+impl Usage {
+    /// Megabytes that the processes of this name take more than they did.
+    pub(super) fn memory_mb_since(&self, before: &Self, name: &str) -> f64 {
+        let memory = |of: &Self| of.0.get(name).map_or(0.0, |it| it.memory_mb);
+        memory(self) - memory(before)
+    }
+}
+
 struct Stat {
     parent: u32,
     processor: Duration,

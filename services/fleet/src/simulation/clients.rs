@@ -1,5 +1,5 @@
 //! Clients: each sends one request after another, and a command again until it is answered.
-use super::{cluster::Cluster, plan::Plan, random::Random, scheduler::Life};
+use super::{cluster::Cluster, follower::Copy, plan::Plan, random::Random, scheduler::Life};
 use crate::proof::{Anomaly, Asked, Call, ReadRow, Told, Vantage};
 use customers::views::Customer;
 use shared_events::customers::{
@@ -23,6 +23,8 @@ pub(super) struct Seen {
     pub(super) anomalies: Vec<Anomaly>,
     /// Clients that are done.
     pub(super) done: usize,
+    /// What is shown by who follows what changes.
+    pub(super) copy: Copy,
 }
 
 /// One of them.

@@ -4,6 +4,7 @@ use super::{
     cluster::Cluster,
     disturbance::{COMMANDS, CONTEXT, EVENTS, disturb},
     faults::Gremlin,
+    follower::{Follower, difference},
     plan::{Kind, Plan},
     random::Random,
     reader::Reader,
@@ -81,6 +82,8 @@ pub fn run(plan: &Plan, timeline: &Timeline) -> Outcome {
         let caller = Caller::new(number, &plan, &cluster, &seen);
         scheduler.spawner.spawn(who, caller.run());
     }
+    let who = cluster.new_process("follower".to_owned());
+    scheduler.spawner.spawn(who, Follower::new(plan.seed, &cluster, &seen).run());
     let world = cluster.new_process("world".to_owned());
     scheduler.spawner.spawn(world, disturb(Rc::clone(&cluster)));
     let supervised = Rc::clone(&cluster);
@@ -120,9 +123,28 @@ async fn come_to_rest(
     cluster.heal();
     if rest(&cluster).await {
         Caller::new(plan.clients, &plan, &cluster, &seen).probe().await;
-        return rested.set(Some(rest(&cluster).await));
+        let rests = rest(&cluster).await;
+        if rests {
+            is_followed(&cluster, &seen).await;
+        }
+        return rested.set(Some(rests));
     }
     rested.set(Some(false));
+}
+
+/// Waits until who follows what changes has all of it.
+async fn is_followed(cluster: &Cluster, seen: &RefCell<Seen>) {
+    let end = cluster.kernel.now() + FOLLOWED_MAX;
+    loop {
+        let differs = difference(cluster, &seen.borrow().copy);
+        let Some(differs) = differs else { return };
+        if cluster.kernel.now() > end {
+            let promise = "a follower has the last state of every row";
+            seen.borrow_mut().anomalies.push(Anomaly { promise, seen: differs });
+            return;
+        }
+        cluster.kernel.sleep(PULSE).await;
+    }
 }
 
 /// Waits until nothing is pending any more; false if that never comes.
@@ -285,5 +307,6 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const PULSE: Duration = Duration::from_millis(100);
 /// Faults end after this, whatever the clients still wait for.
 const LOAD_MAX: Duration = Duration::from_mins(3);
+const FOLLOWED_MAX: Duration = Duration::from_mins(1);
 /// A check of the ends of topics comes every 10 s, a request to publish again every 5 s.
 const REST_MAX: Duration = Duration::from_mins(3);

@@ -17,6 +17,10 @@ mod handlers;
 mod hostile;
 mod hostile_input;
 mod instances;
+/// Following what changes: the same tests as on the fleet in memory.
+#[path = "../../../bff/tests/it/live.rs"]
+mod live;
+mod live_log;
 mod load;
 mod mutations;
 mod options;
@@ -31,6 +35,8 @@ mod server;
 mod servers;
 mod settings;
 mod simulation;
+#[path = "../../../bff/tests/it/socket.rs"]
+mod socket;
 mod stack;
 mod topics;
 mod views;

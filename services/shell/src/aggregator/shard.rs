@@ -19,6 +19,7 @@ use crate::{
     status::{PartStatus, Reporter},
     view::ViewDefinition,
 };
+use chrono::TimeDelta;
 use functions::View;
 use lru::LruCache;
 use std::{
@@ -72,6 +73,8 @@ pub(crate) struct Aggregator<V: View, L: Log, S: Store> {
     pub(super) rows: LruCache<String, Option<V>>,
     next_commit: Duration,
     next_check: Duration,
+    /// When changes that nobody can ask for any more are looked for.
+    next_forget: Duration,
     started: Duration,
     attempts: u32,
     pub(super) report: Reporter,
@@ -120,6 +123,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             rows: LruCache::new(cache),
             next_commit: Duration::ZERO,
             next_check: Duration::ZERO,
+            next_forget: Duration::ZERO,
             started: clock.elapsed(),
             attempts: 0,
             clock,
@@ -314,6 +318,13 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             // waits until they are there again, and no new event may come to find it out.
             self.store.load(&self.view, &self.generation, &[], false).await?;
         }
+        if now >= self.next_forget {
+            let before = self.clock.now() - CHANGES_KEPT;
+            let forgotten = self.store.forget_changes(before, FORGET_MAX).await?;
+            // As long as there are more, more often: a bite is small, so that no event waits for it.
+            let is_more = i64::try_from(forgotten).is_ok_and(|it| it >= FORGET_MAX);
+            self.next_forget = now + if is_more { FORGET_PAUSE } else { CHECK_INTERVAL };
+        }
         if now >= self.next_check {
             self.next_check = now + CHECK_INTERVAL;
             for (place, part) in &self.parts {
@@ -369,5 +380,10 @@ const BUSY_WAIT: Duration = Duration::from_millis(20);
 const IDLE_WAIT: Duration = Duration::from_millis(500);
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// For so long what changed is kept: who was away for longer has to read again (protocol.md V7).
+const CHANGES_KEPT: TimeDelta = TimeDelta::hours(1);
+/// Changes that are forgotten at once, a matter of milliseconds, and the time between two such bites.
+const FORGET_MAX: i64 = 500;
+const FORGET_PAUSE: Duration = Duration::from_millis(200);
 /// A member to whom the group gives nothing is never told so.
 const JOINED_AFTER: Duration = Duration::from_secs(10);

@@ -199,6 +199,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let mut batch = ViewBatch::default();
         let mut rows = self.load(events).await?;
         let mut touched: BTreeSet<String> = BTreeSet::new();
+        let mut changed: BTreeMap<&Place, BTreeSet<String>> = BTreeMap::new();
         let mut parked: BTreeMap<(Place, Uuid), String> = BTreeMap::new();
         for it in events {
             let _span = tracing::debug_span!(
@@ -217,7 +218,12 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                 (_, Some(reason), None) => Some(reason.to_owned()),
                 (What::Nothing, None, None) => None,
                 (What::Events(folds), None, None) => {
-                    fold_all(folds, &it.headers, &mut rows, &mut touched).err()
+                    let folded = fold_all(folds, &it.headers, &mut rows, &mut touched);
+                    if folded.is_ok() {
+                        let keys = folds.iter().filter_map(|(key, _)| key.clone());
+                        changed.entry(&it.place).or_default().extend(keys);
+                    }
+                    folded.err()
                 }
             };
             if let Some(reason) = reason {
@@ -241,6 +247,12 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             let caught_up = *caught_up;
             let to = CheckpointRow { incarnation, pseq, next_offset, caught_up, ..row.clone() };
             batch.checkpoints.push(CheckpointMove { from_pseq: row.pseq, to });
+            // Nobody follows a view that is being built.
+            if row.caught_up {
+                let mut keys = changed.remove(*place).unwrap_or_default();
+                keys.retain(|_| !defect::is(Defect::ChangeLeftOut));
+                batch.changes.insert((*place).clone(), keys);
+            }
         }
         self.write_batch(&batch).await?;
         for (place, after) in after {

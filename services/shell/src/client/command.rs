@@ -1,5 +1,5 @@
 //! Sending a command, and waiting for what becomes of it.
-use super::{Answer, CommandError, CommandStatus, Envelope, Unavailable};
+use super::{Answer, CommandError, CommandStatus, Envelope, Unavailable, live::Desk};
 use crate::{
     clock::Clock,
     codec::Codec,
@@ -61,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) codec: Codec,
     pub(crate) clock: Clock,
     pub(crate) views: BTreeMap<&'static str, ViewDefinition>,
+    /// Where followers of each view join.
+    pub(super) live: BTreeMap<&'static str, Desk>,
     waiting: Mutex<Waiting>,
     /// Those that were answered PENDING lately: whoever asks must not be told that they are unknown (R5).
     told_pending: Mutex<LruCache<Uuid, ()>>,
@@ -88,7 +90,8 @@ impl Inner {
         clock: Clock,
         views: impl IntoIterator<Item = ViewDefinition>,
     ) -> Self {
-        let views = views.into_iter().map(|it| (it.table, it)).collect();
+        let views: BTreeMap<_, _> = views.into_iter().map(|it| (it.table, it)).collect();
+        let live = views.keys().map(|it| (*it, Desk::default())).collect();
         let producer = Box::new(producer);
         Self {
             settings,
@@ -97,6 +100,7 @@ impl Inner {
             codec,
             clock,
             views,
+            live,
             waiting: Mutex::default(),
             told_pending: Mutex::new(LruCache::new(TOLD_PENDING_MAX)),
             is_open: AtomicBool::new(true),

@@ -1,6 +1,7 @@
 //! A client of the real servers: it is there at once, and works as far as they do.
 use super::{
     command::{Client, Inner, Settings},
+    live::feeds,
     replies::{follow_replies, look_up_late_replies},
 };
 use crate::{
@@ -53,6 +54,7 @@ impl Shell {
         let client = Client(Arc::new(inner));
         let (send, records) = mpsc::channel(10_000);
         tokio::spawn(follow_replies(client.clone(), records));
+        tokio::spawn(feeds(client.clone()));
         tokio::spawn(look_up_late_replies(client.clone(), self.shutdown.clone()));
         tokio::spawn(listen(self.clone(), client.clone(), contexts, send));
         tokio::spawn(watch(self.clone(), producer));

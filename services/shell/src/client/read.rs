@@ -77,14 +77,14 @@ impl Client {
         Ok(Exported { position, rows: rows.map(chunk).boxed() })
     }
 
-    fn view<V: View>(&self) -> Result<&ViewDefinition, ReadError> {
+    pub(super) fn view<V: View>(&self) -> Result<&ViewDefinition, ReadError> {
         self.0.views.get(V::TABLE).ok_or_else(|| {
             ReadError::Unavailable(format!("the view {} is not part of this fleet", V::TABLE))
         })
     }
 
     /// What the store answers once the view has come to `seen`.
-    async fn as_new_as<'a>(
+    pub(super) async fn as_new_as<'a>(
         &'a self,
         view: &'a ViewDefinition,
         seen: &Position,
@@ -244,7 +244,7 @@ fn counted(
 }
 
 /// All that the view had seen.
-fn position(view: &ViewDefinition, checkpoints: &[CheckpointRow]) -> Position {
+pub(super) fn position(view: &ViewDefinition, checkpoints: &[CheckpointRow]) -> Position {
     let mut position = Position::new();
     for it in checkpoints {
         if let Some(family) = view.follows.iter().find(|family| family.topic == it.topic) {

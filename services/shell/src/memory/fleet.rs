@@ -2,7 +2,7 @@
 use super::{Faults, MemoryLog, MemoryRegistry, MemoryStore};
 use crate::{
     aggregator::{self, Aggregator, Keeper},
-    client::{self, Client, follow_replies, look_up_late_replies},
+    client::{self, Client, feeds, follow_replies, look_up_late_replies},
     clock::Clock,
     codec::Codec,
     handler::{self, Handler},
@@ -223,8 +223,9 @@ impl Fleet {
         let follow = async move { while send.send(tail.next().await).await.is_ok() {} };
         let take = follow_replies(client.clone(), records);
         let look_up = look_up_late_replies(client.clone(), CancellationToken::new());
+        let feeds = feeds(client.clone());
         let task = async move {
-            futures::join!(follow, take, look_up);
+            futures::join!(follow, take, look_up, feeds);
         };
         (client, Box::pin(task))
     }

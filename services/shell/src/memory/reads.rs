@@ -5,7 +5,7 @@ use super::{
     troubles::troubles,
 };
 use crate::{
-    port::store::{Export, Head, LedgerRow, OutcomeRow, RawRows, Reads, StoreError},
+    port::store::{Changes, Export, Head, LedgerRow, Mark, OutcomeRow, RawRows, Reads, StoreError},
     reads::{Counts, Query},
     status::ContextReport,
     view::ViewDefinition,
@@ -120,6 +120,26 @@ impl Reads for MemoryStore {
                 rows: stream::iter([Ok(rows)]).boxed(),
             }))
         })
+    }
+
+    fn changes<'a>(
+        &'a self,
+        context: &'a str,
+        view: &'a ViewDefinition,
+        after: &'a [Mark],
+        limit: i64,
+    ) -> BoxFuture<'a, Result<Option<Changes>, StoreError>> {
+        let changes = move || {
+            self.with(context, |it| {
+                let generation = it.live.get(&(view.table, view.hash.clone())).copied();
+                Ok(it.live_table(view).zip(generation).map(|(table, generation)| Changes {
+                    generation,
+                    batches: after.iter().flat_map(|it| table.changes_after(it, limit)).collect(),
+                    checkpoints: table.checkpoints.values().cloned().collect(),
+                }))
+            })
+        };
+        Box::pin(self.seat.call("read changes", changes))
     }
 
     fn heard(

@@ -1,8 +1,8 @@
 //! How a query is meant: every row is looked at, ordered, and counted.
 use crate::{
     reads::{
-        Comparison, Counts, Direction, Filter, Nulls, Order, Place, Query, RELEVANCE, Test, Value,
-        relevance, words_of,
+        Counts, Direction, Filter, Nulls, Order, Place, Query, RELEVANCE, Value, holds, relevance,
+        value_of,
     },
     view::ViewDefinition,
 };
@@ -60,17 +60,12 @@ pub(super) fn count(
     groups.into_iter().map(line).take(Counts::GROUPS_MAX + 1).collect()
 }
 
-fn value(row: &Json, column: &str, view: &ViewDefinition) -> Option<Value> {
-    let kind = view.column(column)?.kind;
-    Value::of_json(kind, row.get(column)?)
-}
-
 fn place(row: &Json, order: &[Order], view: &ViewDefinition, filter: &Filter) -> Place {
     let value = |it: &Order| match filter.searched() {
         Some(searched) if it.column == RELEVANCE => {
             Some(Value::Integer(relevance(row, &view.searched, searched)))
         }
-        _ => value(row, it.column, view),
+        _ => value_of(row, it.column, view),
     };
     Place(order.iter().map(value).collect())
 }
@@ -88,38 +83,4 @@ fn compare(a: &Place, b: &Place, order: &[Order]) -> Ordering {
         },
     });
     each.into_iter().find(|it| it.is_ne()).unwrap_or(Ordering::Equal)
-}
-
-fn holds(filter: &Filter, row: &Json, view: &ViewDefinition) -> bool {
-    match filter {
-        Filter::All(list) => list.iter().all(|it| holds(it, row, view)),
-        Filter::Any(list) => list.iter().any(|it| holds(it, row, view)),
-        Filter::Not(it) => !holds(it, row, view),
-        Filter::Search(searched) => {
-            let words = words_of(row, &view.searched);
-            searched.iter().all(|begin| words.iter().any(|it| it.starts_with(begin)))
-        }
-        Filter::Field { column, test } => passes(test, value(row, column, view).as_ref()),
-    }
-}
-
-fn passes(test: &Test, value: Option<&Value>) -> bool {
-    let is_text =
-        |holds: &dyn Fn(&str) -> bool| matches!(value, Some(Value::Text(it)) if holds(it));
-    match test {
-        Test::Is(comparison, with) => match (comparison, value.map(|it| it.cmp(with))) {
-            (Comparison::NotEqual, it) => it != Some(Ordering::Equal),
-            (_, None) => false,
-            (Comparison::Equal, Some(it)) => it.is_eq(),
-            (Comparison::Less, Some(it)) => it.is_lt(),
-            (Comparison::LessOrEqual, Some(it)) => it.is_le(),
-            (Comparison::Greater, Some(it)) => it.is_gt(),
-            (Comparison::GreaterOrEqual, Some(it)) => it.is_ge(),
-        },
-        Test::In(values) => value.is_some_and(|it| values.contains(it)),
-        Test::NotIn(values) => !value.is_some_and(|it| values.contains(it)),
-        Test::StartsWith(begin) => is_text(&|it| it.starts_with(begin)),
-        Test::Contains(part) => is_text(&|it| it.contains(part)),
-        Test::IsNull(null) => value.is_none() == *null,
-    }
 }

@@ -8,11 +8,12 @@ use super::{
 use crate::{
     clock::Clock,
     port::store::{
-        BuildOrder, CheckpointRow, ClaimChange, DeadLetter, EventRow, Generation, Holder,
-        LedgerRow, OutcomeRow, ParkedEvent, SnapshotRow, Store, StoreError,
+        BuildOrder, Change, CheckpointRow, ClaimChange, DeadLetter, EventRow, Generation, Holder,
+        LedgerRow, Mark, OutcomeRow, ParkedEvent, SnapshotRow, Store, StoreError,
     },
     view::ViewDefinition,
 };
+use chrono::{DateTime, Utc};
 use shared_events::Fingerprint;
 use std::{
     collections::BTreeMap,
@@ -69,11 +70,27 @@ pub(super) struct Table {
     pub(super) rows: BTreeMap<String, serde_json::Value>,
     pub(super) checkpoints: BTreeMap<(String, i32), CheckpointRow>,
     pub(super) parked: Vec<ParkedEvent>,
+    /// What its batches changed, and when.
+    pub(super) changes: Vec<(DateTime<Utc>, Change)>,
 }
 
 impl Table {
     pub(super) fn has_caught_up(&self) -> bool {
         self.checkpoints.values().filter(|it| it.caught_up).count() >= self.parts
+    }
+
+    /// What changed after this mark, in order.
+    pub(super) fn changes_after(&self, mark: &Mark, limit: i64) -> Vec<Change> {
+        let is_after = |it: &&Change| {
+            (&it.topic, it.part) == (&mark.topic, mark.part)
+                && (it.pseq > mark.pseq
+                    || it.pseq == mark.pseq && it.from_pseq == it.pseq && it.number > mark.number)
+        };
+        let mut found: Vec<Change> =
+            self.changes.iter().map(|it| &it.1).filter(is_after).cloned().collect();
+        found.sort_by_key(|it| (it.pseq, it.number));
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        found
     }
 }
 

@@ -5,9 +5,10 @@ use super::{
 };
 use crate::{
     defect::{self, Defect},
-    port::store::{CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError},
+    port::store::{Change, CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError},
     view::ViewDefinition,
 };
+use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -105,9 +106,11 @@ impl Views for MemoryViews {
             });
             rows.await?;
         }
+        let now = self.store.seat.clock.now();
         let written = self.with("write rows", |it| {
             check(it, of, batch, is_held())?;
             keep_rows(it, of, batch);
+            keep_changes(it, of, batch, now);
             let table = it.views.entry(of.clone()).or_default();
             for it in &batch.checkpoints {
                 table.checkpoints.insert((it.to.topic.clone(), it.to.part), it.to.clone());
@@ -119,6 +122,27 @@ impl Views for MemoryViews {
         drop(lock);
         self.store.changed.notify_waiters();
         written
+    }
+
+    async fn forget_changes(
+        &mut self,
+        before: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<u64, StoreError> {
+        self.with("forget changes", |it| {
+            let mut left = u64::try_from(limit).unwrap_or_default();
+            let mut forgotten = 0;
+            for table in it.views.values_mut() {
+                table.changes.retain(|(at, _)| {
+                    let goes = *at < before && left > 0;
+                    left -= u64::from(goes);
+                    forgotten += u64::from(goes);
+                    !goes
+                });
+            }
+            Ok(forgotten)
+        })
+        .await
     }
 
     async fn roll_back(&mut self) {
@@ -162,5 +186,17 @@ fn keep_rows(it: &mut Database, of: &Generation, batch: &ViewBatch) {
             Some(row) => drop(table.rows.insert(key.clone(), row.clone())),
             None => drop(table.rows.remove(key)),
         }
+    }
+}
+
+fn keep_changes(it: &mut Database, of: &Generation, batch: &ViewBatch, now: DateTime<Utc>) {
+    let table = it.views.entry(of.clone()).or_default();
+    for it in &batch.checkpoints {
+        let place = (it.to.topic.clone(), it.to.part);
+        let Some(keys) = batch.changes.get(&place) else { continue };
+        let number = 1 + table.changes.last().map_or(0, |(_, last)| last.number);
+        let (from_pseq, pseq, keys) = (it.from_pseq, it.to.pseq, keys.iter().cloned().collect());
+        let (topic, part) = place;
+        table.changes.push((now, Change { topic, part, from_pseq, pseq, number, keys }));
     }
 }

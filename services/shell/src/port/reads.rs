@@ -29,6 +29,47 @@ pub struct Export {
     pub rows: BoxStream<'static, Result<String, StoreError>>,
 }
 
+/// How far somebody has followed a partition of a view's events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The events' topic, without the namespace.
+    pub topic: String,
+    /// The partition.
+    pub part: i32,
+    /// The last event whose change is known.
+    pub pseq: i64,
+    /// The last [`Change::number`] that is known; 0 if none is.
+    pub number: i64,
+}
+
+/// What one batch of a view changed, by one partition of its events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The events' topic, without the namespace.
+    pub topic: String,
+    /// The partition.
+    pub part: i32,
+    /// The last event before the batch: the `pseq` of the change before, or what is between them was forgotten.
+    pub from_pseq: i64,
+    /// The last event of the batch; `from_pseq` itself if rows were put right without a new event.
+    pub pseq: i64,
+    /// Greater than that of the change before.
+    pub number: i64,
+    /// The keys of the rows that it touched.
+    pub keys: Vec<String>,
+}
+
+/// What changed in a generation of a view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Counts rebuilds of the same definition: rows of another one may be other rows.
+    pub generation: i32,
+    /// In order within each partition.
+    pub batches: Vec<Change>,
+    /// How far the view had come at that instant.
+    pub checkpoints: Vec<CheckpointRow>,
+}
+
 /// How far a partition of a ledger is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
@@ -89,6 +130,16 @@ pub trait Reads: Send + Sync + 'static {
         view: &'a ViewDefinition,
         query: &'a Query,
     ) -> BoxFuture<'a, Result<Option<Export>, StoreError>>;
+
+    /// What changed in the view after these marks, at most `limit` batches of each partition; `None` if there is no such
+    /// view yet. What happened before is forgotten after a while: a gap between the batches tells (protocol.md V7).
+    fn changes<'a>(
+        &'a self,
+        context: &'a str,
+        view: &'a ViewDefinition,
+        after: &'a [Mark],
+        limit: i64,
+    ) -> BoxFuture<'a, Result<Option<Changes>, StoreError>>;
 
     /// The incarnation and the `pseq` that a view is known to have come to, without asking the store. It may be behind;
     /// `None` if nothing was heard yet.

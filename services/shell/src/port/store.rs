@@ -3,13 +3,13 @@ pub use super::{
     generation::{
         BuildOrder, CutOver, Generation, GenerationRow, GenerationState, Generations, Switched,
     },
-    reads::{Export, Head, RawRows, Reads},
+    reads::{Change, Changes, Export, Head, Mark, RawRows, Reads},
 };
 
 use crate::view::ViewDefinition;
 use chrono::{DateTime, Utc};
 use shared_events::Fingerprint;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// Opens the stores of a context.
@@ -364,6 +364,9 @@ pub struct ViewBatch {
     pub rows: BTreeMap<String, Option<serde_json::Value>>,
     /// Events set aside.
     pub parked: Vec<ParkedEvent>,
+    /// The keys of the rows touched, by topic and partition of the events: for those who follow what changes (V7).
+    /// Only of partitions that have a checkpoint in this batch, and once had all there was.
+    pub changes: BTreeMap<(String, i32), BTreeSet<String>>,
 }
 
 /// The read side of a context, for one view. Owned by one loop; reconnects by itself.
@@ -399,6 +402,13 @@ pub trait Views: Generations {
         of: &Generation,
         batch: &ViewBatch,
     ) -> Result<(), WriteError>;
+
+    /// Forgets what changed before this instant, and at most `limit` batches at once; how many it were (V7).
+    async fn forget_changes(
+        &mut self,
+        before: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<u64, StoreError>;
 
     /// Gives up the locks of [`load`](Views::load).
     async fn roll_back(&mut self);

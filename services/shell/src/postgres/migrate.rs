@@ -1,4 +1,5 @@
-//! Databases and their tables, made or brought up to date. Only what cannot be rebuilt is migrated.
+//! Databases and their tables, made or brought up to date. Only what cannot be rebuilt is migrated, and the logs of what
+//! changed.
 use super::connection::Postgres;
 use sqlx::{Connection as _, PgConnection, migrate::Migrator};
 

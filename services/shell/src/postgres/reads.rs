@@ -1,5 +1,6 @@
 //! What the BFF reads from Postgres: pooled connections, and a listener for each context.
 use super::{
+    changes,
     connection::{Postgres, away, is_gone},
     export::export,
     gather::{self, Gatherer},
@@ -10,7 +11,9 @@ use super::{
     views::checkpoints as checkpoints_of,
 };
 use crate::{
-    port::store::{Export, Generation, Head, OutcomeRow, RawRows, Reads, StoreError},
+    port::store::{
+        Changes, Export, Generation, Head, Mark, OutcomeRow, RawRows, Reads, StoreError,
+    },
     reads::{Counts, Query},
     status::ContextReport,
     view::ViewDefinition,
@@ -243,6 +246,18 @@ impl Reads for PostgresReads {
             let ask = |_, of| export(options.clone(), view, of, query).boxed();
             self.see(context, view, ask).await
         })
+    }
+
+    fn changes<'a>(
+        &'a self,
+        context: &'a str,
+        view: &'a ViewDefinition,
+        after: &'a [Mark],
+        limit: i64,
+    ) -> BoxFuture<'a, Result<Option<Changes>, StoreError>> {
+        Box::pin(self.see(context, view, move |pool, of| {
+            Box::pin(changes::after(pool, of, after, limit))
+        }))
     }
 
     fn heard(

@@ -96,7 +96,8 @@ pub(super) fn load(view: &ViewDefinition, of: &Generation) -> String {
 
 /// One statement writes rows and checkpoints, or nothing (protocol.md V1). Its parameters: 1–9 the checkpoints,
 /// 10–12 the generation, 13–20 the parked events, 21 the keys that go, then a column of the rows each, their words if
-/// any are searched, and what those are told who wait.
+/// any are searched, what those are told who wait, and for each checkpoint the keys of the rows touched, if they are
+/// logged.
 pub(super) fn write(view: &ViewDefinition, of: &Generation) -> String {
     let (schema, table, key) = (schema(of), view.table, view.key);
     let words = (!view.searched.is_empty()).then_some((WORDS, "tsvector"));
@@ -136,9 +137,17 @@ parked as (
         $18::text[], $19::bytea[], $20::timestamptz[]) p (topic, part, pseq, stream, reason, headers, payload, at)
     where gate.open
     on conflict do nothing
+),
+changed as (
+    insert into read.change (view, hash, generation, topic, part, from_pseq, pseq, keys)
+    select $10, $11, $12, m.topic, m.part, m.from_pseq, m.pseq, m.keys::json
+    from gate, unnest($1::text[], $2::int[], $4::bigint[], $5::bigint[], ${changes}::text[])
+        m (topic, part, from_pseq, pseq, keys)
+    where gate.open and m.keys is not null
 )
 select pg_notify('{CHANNEL}', ${payload})::text, open from gate",
         payload = names.len() + 22,
+        changes = names.len() + 23,
         key_type = key_type(view),
         columns = names.join(", "),
         arrays = arrays.join(", "),

@@ -1,5 +1,6 @@
 //! The read side of a context in Postgres.
 use super::{
+    changes,
     connection::{Link, in_time, write_error},
     news, table,
 };
@@ -7,6 +8,7 @@ use crate::{
     port::store::{CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError},
     view::ViewDefinition,
 };
+use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -145,6 +147,14 @@ impl Views for PostgresViews {
         }
     }
 
+    async fn forget_changes(
+        &mut self,
+        before: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<u64, StoreError> {
+        self.run(async |it: &mut PgConnection| changes::forget(it, before, limit).await).await
+    }
+
     async fn roll_back(&mut self) {
         if std::mem::take(&mut self.is_in_transaction) {
             let query = async |it: &mut PgConnection| sqlx::raw_sql("rollback").execute(it).await;
@@ -201,6 +211,6 @@ async fn write(
         query = query.bind(values);
     }
     let news = news::payload(of, batch.checkpoints.iter().map(|it| &it.to));
-    query.bind(news).fetch_one(connection).await?;
+    query.bind(news).bind(changes::keys(batch)).fetch_one(connection).await?;
     Ok(())
 }

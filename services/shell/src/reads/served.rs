@@ -62,14 +62,19 @@ pub(super) fn check(query: &Query, view: &ViewDefinition) -> Result<(), Unserved
     Ok(())
 }
 
-fn check_filter(filter: &Filter, view: &ViewDefinition) -> Result<(), Unserved> {
+/// Whether rows can be held against the filter one by one: its size, and that every value is one of its column.
+pub(crate) fn check_conditions(filter: &Filter, view: &ViewDefinition) -> Result<(), Unserved> {
     let size = filter.size();
     if size > SIZE_MAX {
         let message =
             format!("the filter has {size} conditions and values, and may have {SIZE_MAX}");
         return Err(Unserved::Filter(message));
     }
-    fits(filter, view).map_err(Unserved::Filter)?;
+    fits(filter, view).map_err(Unserved::Filter)
+}
+
+fn check_filter(filter: &Filter, view: &ViewDefinition) -> Result<(), Unserved> {
+    check_conditions(filter, view)?;
     if !is_everything(filter) && !leads(filter, false, view) {
         let message = format!(
             "no index of {} leads to these rows: ask for {} as well",

@@ -7,6 +7,7 @@ mod faults;
 mod fleet;
 mod generations;
 mod handler;
+mod live;
 mod lost_logs;
 mod positions;
 mod reads;

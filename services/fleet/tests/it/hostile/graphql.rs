@@ -11,6 +11,7 @@ use shell::{
     memory::{Fleet, FleetOptions},
 };
 use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// No answer to a request of this size has a reason to be larger.
@@ -63,7 +64,8 @@ fn answered(request: Request<Body>) {
         let config = Config::default();
         let executor = bff::schema(&config, fleet.client::<Customers>());
         let assets = http::Assets::load(None).expect("no assets");
-        let router = http::router(executor, String::new(), assets, &config, Clock::system());
+        let (clock, shutdown) = (Clock::system(), CancellationToken::new());
+        let router = http::router(executor, String::new(), assets, &config, clock, shutdown);
         let answer: Response<Body> = router.oneshot(request).await.expect("an answer");
         let status = answer.status();
         let body = to_bytes(answer.into_body(), ANSWER_BYTES_MAX).await;

@@ -4,6 +4,7 @@ use crate::{
     wire::{Reading, Wire, Writing},
 };
 use apache_avro::error::Details;
+use serde::de::DeserializeOwned;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState, read::SliceRead};
 use std::{fmt::Debug, io::BufRead as _};
 use uuid::Uuid;
@@ -153,16 +154,26 @@ pub fn encode_record<T: Wire>(
 /// # Errors
 /// See [`Message::decode`].
 pub fn decode_record<T: Wire>(writer: &WriterSchema, datum: &[u8]) -> Result<T, DecodeError> {
+    let Reading(value) = decode(writer, datum)?;
+    Ok(value)
+}
+
+/// Reads all of a datum as whatever can be made of it.
+pub(crate) fn decode<T: DeserializeOwned>(
+    writer: &WriterSchema,
+    datum: &[u8],
+) -> Result<T, DecodeError> {
     let mut config = DeserializerConfig::new(&writer.fast);
     config.max_seq_size = ITEMS_MAX;
     let mut state = DeserializerState::with_config(SliceRead::new(datum), config);
-    let Reading(value) = serde::Deserialize::deserialize(state.deserializer()).map_err(
-        |error: serde_avro_fast::de::DeError| DecodeError::Malformed {
-            record: writer.name().to_owned(),
-            bytes: datum.len(),
-            reason: clip(&error.to_string(), 300),
-        },
-    )?;
+    let value =
+        T::deserialize(state.deserializer()).map_err(|error: serde_avro_fast::de::DeError| {
+            DecodeError::Malformed {
+                record: writer.name().to_owned(),
+                bytes: datum.len(),
+                reason: clip(&error.to_string(), 300),
+            }
+        })?;
     match state.into_reader().fill_buf() {
         Ok([]) => Ok(value),
         rest => Err(DecodeError::Trailing {

@@ -1,5 +1,10 @@
 //! Schemas: those that this build writes, and those that something was written with.
-use crate::{avro::Defined, clip, wire::Wire};
+use crate::{
+    avro::Defined,
+    clip,
+    message::{DecodeError, decode},
+    wire::Wire,
+};
 use apache_avro::{Schema, writer::datum::GenericDatumWriter};
 use serde_avro_fast::schema::{RegularType, SchemaMut};
 use std::{fmt, str::FromStr};
@@ -164,6 +169,14 @@ impl WriterSchema {
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json
+    }
+
+    /// What a datum of this schema says, as JSON: for people, and for tools that do not know the record.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn json_of(&self, datum: &[u8]) -> Result<serde_json::Value, DecodeError> {
+        decode(self, datum)
     }
 
     /// Refuses a message whose headers speak of another record or schema than its frame does (protocol.md L4).

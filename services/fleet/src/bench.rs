@@ -7,6 +7,7 @@
 //! Servers of their own, services as processes of their own, each measure in a namespace of its own. The fleet, the
 //! limit and each peer take turns, round by round, so that a moody machine hits all alike: what counts is the median
 //! of the ratios of the rounds. What was not measured is not in the report.
+mod auditing;
 mod commands;
 mod decided;
 mod figures;
@@ -78,6 +79,7 @@ pub async fn run(plan: &Plan, progress: Arc<dyn Progress>) -> anyhow::Result<Rep
             Measure::P7 => idle::at_rest(&stage).await?,
             Measure::P8 => pages::of_many(&stage).await?,
             Measure::P9 => live::updates(&stage).await?,
+            Measure::P10 => auditing::all_that_is_stored(&stage).await?,
         };
         progress.done(measure.name(), &entry.in_short(), watch.took());
         report.add(*measure, entry);

@@ -1,4 +1,6 @@
 //! The command line. Each command is a module; what they share is here.
+mod audit;
+mod backup;
 mod bench;
 mod chaos;
 mod console;
@@ -7,7 +9,10 @@ mod fetch;
 mod migrate;
 mod mistakes;
 pub mod options;
+mod progress;
 mod rebuild;
+mod replay;
+mod republish;
 mod reset;
 mod rollback;
 mod run;
@@ -60,6 +65,16 @@ enum Command {
     Simulate(simulate::Options),
     /// Let processes, servers and connections of a fleet of its own fail, and check what it promises
     Chaos(chaos::Options),
+    /// Compare all that is stored with each other while the fleet runs, and repair what is derived
+    Audit(audit::Options),
+    /// Copy the write side of a context into a folder, while the fleet runs
+    Backup(backup::Options),
+    /// Fill the empty write side of a context from a backup
+    Restore(backup::RestoreOptions),
+    /// Copy the events of a context into a new topic, or a file
+    Replay(replay::Options),
+    /// Publish events of the event table again, say into a Kafka that lost them
+    Republish(republish::Options),
     /// Create or verify databases, schemas and topics on servers of your own
     Migrate(migrate::Options),
     /// Build a view again beside what is read, compare, and have it read
@@ -101,6 +116,11 @@ pub fn main() -> ExitCode {
             Command::Chaos(options) => chaos::run(options).await,
             Command::Schema(options) => schema::run(options).await,
             Command::Simulate(options) => simulate::run(&options),
+            Command::Audit(options) => audit::run(options).await,
+            Command::Backup(options) => backup::run(options).await,
+            Command::Restore(options) => backup::restore(options).await,
+            Command::Replay(options) => replay::run(options).await,
+            Command::Republish(options) => republish::run(options).await,
             Command::Migrate(options) => migrate::run(options).await,
             Command::Rebuild(options) => rebuild::run(*options).await,
             Command::Rollback(options) => rollback::run(options).await,

@@ -3,7 +3,7 @@
 //!
 //! architecture.md section 4 has the idea, protocol.md the rules; the numbers in comments are the rules'.
 mod arrange;
-mod fold;
+pub(crate) mod fold;
 mod keep;
 mod missing;
 mod shard;

@@ -3,6 +3,7 @@
 //! architecture.md section 3 has the idea, protocol.md the rules; the numbers in comments are the rules'.
 mod claims;
 pub(crate) mod decider;
+pub(crate) mod envelope;
 mod mistakes;
 mod operate;
 mod order;

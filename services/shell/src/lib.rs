@@ -4,6 +4,8 @@
 //! views, [`Client`] is what sends commands and reads views, and [`run`] is the `main` of any of them. The loops are
 //! written against two [ports](port), so that [`memory`] runs the whole fleet without servers.
 mod aggregator;
+pub mod audit;
+pub mod backup;
 pub mod client;
 pub mod clock;
 pub mod codec;
@@ -22,6 +24,9 @@ pub mod postgres;
 mod process;
 pub mod reads;
 pub mod registry;
+pub mod replay;
+pub mod republish;
+mod schemas;
 mod service;
 pub mod status;
 pub mod view;

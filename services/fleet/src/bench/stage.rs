@@ -94,6 +94,11 @@ impl Fleet {
         Names::new(&self.namespace)
     }
 
+    /// What names it to a program of the fleet.
+    pub(super) fn options(&self) -> &[String] {
+        &self.options
+    }
+
     /// The database of the customers.
     pub(super) fn database(&self) -> String {
         self.names().database("customers")

@@ -50,7 +50,7 @@ pub(super) async fn events(stage: &Stage) -> anyhow::Result<Entry> {
 
 /// Starts an aggregator, and waits until the view has so many events: events a second, from when it was first seen
 /// to move.
-async fn shown(
+pub(super) async fn shown(
     stage: &Stage,
     fleet: &Fleet,
     until: usize,

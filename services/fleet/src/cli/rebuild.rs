@@ -57,7 +57,14 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let view = view_of(&options.view)?;
     let shell = options.target.shell()?;
     let mut views = shell.postgres.views(view.context);
-    let of = begin(&shell, &mut views, &view, &options).await?;
+    // It takes the place of what is read only when it was looked at.
+    let is_looked_at = options.diff || options.cut_over == When::Ask;
+    let order = BuildOrder {
+        cut_over: if is_looked_at { CutOver::Ask } else { CutOver::Auto },
+        as_of: options.as_of,
+        events_per_second_max: options.throttle,
+    };
+    let of = begin(&shell, &mut views, &view, &order).await?;
     if !follow(&shell, &mut views, &view, &of).await? {
         bail!("generation {} of {} was dropped meanwhile", of.generation, view.table);
     }
@@ -95,14 +102,14 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 /// The generation that is being built by the same order, or another one.
-async fn begin(
+pub(super) async fn begin(
     shell: &Shell,
     views: &mut PostgresViews,
     view: &ViewDefinition,
-    options: &Options,
+    order: &BuildOrder,
 ) -> anyhow::Result<Generation> {
     let is_followed = |it: &&GenerationRow| {
-        it.state == GenerationState::Building && it.order.as_of == options.as_of
+        it.state == GenerationState::Building && it.order.as_of == order.as_of
     };
     let rows = views.generations(view).await?;
     if let Some(it) = rows.iter().rfind(is_followed) {
@@ -112,14 +119,7 @@ async fn begin(
         ));
         return Ok(it.of.clone());
     }
-    // It takes the place of what is read only when it was looked at.
-    let is_looked_at = options.diff || options.cut_over == When::Ask;
-    let order = BuildOrder {
-        cut_over: if is_looked_at { CutOver::Ask } else { CutOver::Auto },
-        as_of: options.as_of,
-        events_per_second_max: options.throttle,
-    };
-    let of = views.begin(view, view.checkpoints(shell.config.partitions), &order).await?;
+    let of = views.begin(view, view.checkpoints(shell.config.partitions), order).await?;
     console::note(&format!("generation {} of {} is being built", of.generation, view.table));
     Ok(of)
 }

@@ -3,10 +3,11 @@ use super::{Anomaly, facts::Facts, promise};
 use customers::Customer;
 use functions::{Claim, Decider as _, Unique};
 use shell::{
+    audit::{Coverage, Held},
     partition::partition_of,
     port::store::{ClaimChange, DeadLetter, EventRow, Holder, LedgerRow, OutcomeRow},
 };
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// Ledger, log and views of the customers after everything has come to rest.
@@ -121,7 +122,7 @@ fn check_log(facts: &Facts, partitions: &Partitions, found: &mut Vec<Anomaly>) {
     for part in facts.ledger.keys().chain(facts.stored.log.keys()) {
         let events = partitions.get(part).map_or(NONE, Vec::as_slice);
         let log = facts.stored.log.get(part).map_or(&[] as &[Published], Vec::as_slice);
-        let mut there = vec![false; events.len()];
+        let mut seen = Coverage::default();
         for it in log {
             let index = usize::try_from(it.pseq - 1).ok().filter(|index| *index < events.len());
             let row = index.map(|index| events[index]);
@@ -129,8 +130,8 @@ fn check_log(facts: &Facts, partitions: &Partitions, found: &mut Vec<Anomaly>) {
                 (row.pseq, row.stream, row.version) == (it.pseq, it.stream, it.version)
                     && row.data == it.data
             });
-            if let Some(index) = index {
-                there[index] = true;
+            if index.is_some() {
+                seen.see(it.pseq);
             }
             if !is_it {
                 let seen = format!(
@@ -143,8 +144,9 @@ fn check_log(facts: &Facts, partitions: &Partitions, found: &mut Vec<Anomaly>) {
                 found.push(Anomaly::new(promise::LOG, seen));
             }
         }
-        if let Some(index) = there.iter().position(|it| !it) {
-            let row = events[index];
+        let last = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        let missing = seen.missing(last).next().and_then(|it| usize::try_from(it.start() - 1).ok());
+        if let Some(row) = missing.and_then(|index| events.get(index)) {
             let seen = format!("partition {part}: {}, of {}, is not there", row.pseq, row.stream);
             found.push(Anomaly::new(promise::LOG, seen));
         }
@@ -191,15 +193,13 @@ fn check_claims(facts: &Facts, found: &mut Vec<Anomaly>) {
 fn held(facts: &Facts) -> HashMap<Unique, Vec<Uuid>> {
     let mut held: HashMap<Unique, Vec<Uuid>> = HashMap::new();
     for (stream, steps) in &facts.streams {
-        let mut own = HashSet::new();
-        for claim in steps.iter().flat_map(|it| Customer::claims(&it.event.happened)) {
-            match claim {
-                Claim::Take(it) => own.insert(it),
-                Claim::Release(it) => own.remove(&it),
-            };
+        let mut own = Held::default();
+        for it in steps {
+            own.apply(it.event.row.pseq, Customer::claims(&it.event.happened));
         }
-        for it in own {
-            held.entry(it).or_default().push(*stream);
+        for (kind, value, _) in own.iter() {
+            let unique = Unique { kind, value: value.to_owned() };
+            held.entry(unique).or_default().push(*stream);
         }
     }
     held

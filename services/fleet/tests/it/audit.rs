@@ -1,57 +1,36 @@
 //! What must be true of a fleet whatever happened to it: nothing that was accepted is lost, nothing is there twice.
 #![expect(clippy::unwrap_used, reason = "only tests call this")]
 use crate::{
+    auditing::{at_rest, differences},
     client::CUSTOMER,
     fleet::Fleet,
     load::Story,
     server::{Answer, Server, answer, until_some},
-    topics,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// An event as the ledger has it.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Event {
-    part: i32,
-    pseq: i64,
     stream: Uuid,
-    version: i64,
     causation: Uuid,
 }
 
-/// Compares what clients were told with the ledger, the ledger with the topic and with the views.
+/// Compares what clients were told with the ledger and the views, and all that is stored with each other.
 pub(crate) async fn audit(fleet: &Fleet, server: &Server, story: &Story) {
     let events = ledger(fleet);
     check_effects(&events, story);
-    check_numbers(fleet, &events);
-    let published = "select count(*) from write.ledger where published < pseq";
-    fleet.until_sql(published, "0").await;
-    let topic: Vec<Event> = topics::events(fleet)
-        .await
-        .into_iter()
-        .map(|(part, it)| Event {
-            part,
-            pseq: it.pseq,
-            stream: it.stream,
-            version: it.version,
-            causation: it.causation,
-        })
-        .collect();
-    assert_eq!(topic, events, "the topic holds the events of the ledger");
+    // Numbers, the topic, claims, outcomes and views agree with each other.
+    at_rest(fleet).await;
+    assert_eq!(differences(fleet).await, []);
     check_views(fleet, server, story, &events).await;
 }
 
 fn ledger(fleet: &Fleet) -> Vec<Event> {
-    let rows = fleet.json(
-        "select coalesce(json_agg(json_build_array(part, pseq, stream, version, meta->>'causation') order by part, pseq), '[]')
-        from write.event",
-    );
-    let rows: Vec<(i32, i64, Uuid, i64, Uuid)> = serde_json::from_value(rows).unwrap();
-    let event =
-        |(part, pseq, stream, version, causation)| Event { part, pseq, stream, version, causation };
-    rows.into_iter().map(event).collect()
+    let sql = "select coalesce(json_agg(json_build_array(stream, meta->>'causation')), '[]') from write.event";
+    let rows: Vec<(Uuid, Uuid)> = serde_json::from_value(fleet.json(sql)).unwrap();
+    rows.into_iter().map(|(stream, causation)| Event { stream, causation }).collect()
 }
 
 /// Each accepted mutation has exactly one effect, and nothing else happened.
@@ -71,22 +50,6 @@ fn check_effects(events: &[Event], story: &Story) {
             let holder = holders.entry(email).or_insert(&it.customer["id"]);
             assert_eq!(*holder, &it.customer["id"], "{email} has two customers");
         }
-    }
-}
-
-/// Versions are dense in a stream, `pseq` in a partition.
-fn check_numbers(fleet: &Fleet, events: &[Event]) {
-    let (mut versions, mut pseqs) = (BTreeMap::new(), BTreeMap::new());
-    for it in events {
-        let version: &mut i64 = versions.entry(it.stream).or_default();
-        let pseq: &mut i64 = pseqs.entry(it.part).or_default();
-        *version += 1;
-        *pseq += 1;
-        assert_eq!((it.version, it.pseq), (*version, *pseq), "{it:?}");
-    }
-    let rows = fleet.json("select json_agg(json_build_array(part, pseq)) from write.ledger");
-    for (part, pseq) in serde_json::from_value::<Vec<(i32, i64)>>(rows).unwrap() {
-        assert_eq!(pseqs.get(&part).copied().unwrap_or_default(), pseq, "partition {part}");
     }
 }
 

@@ -5,6 +5,7 @@ mod architecture;
 mod asking;
 mod assumptions;
 mod audit;
+mod auditing;
 mod chaos;
 #[path = "../../../bff/tests/it/client.rs"]
 mod client;
@@ -39,4 +40,5 @@ mod simulation;
 mod socket;
 mod stack;
 mod topics;
+mod transfers;
 mod views;

@@ -104,6 +104,18 @@ pub(crate) fn delete_topic(addresses: &Addresses, name: &str) {
     kafka(addresses, 20, 1, &body);
 }
 
+/// Deletes what stands before an offset of a partition.
+pub(crate) fn delete_records(addresses: &Addresses, topic: &str, part: i32, before: i64) {
+    let mut body = vec![0, 0, 0, 1, 0, u8::try_from(topic.len()).unwrap()];
+    body.extend_from_slice(topic.as_bytes());
+    body.extend_from_slice(&[0, 0, 0, 1]);
+    body.extend_from_slice(&part.to_be_bytes());
+    body.extend_from_slice(&before.to_be_bytes());
+    // Within ten seconds.
+    body.extend_from_slice(&[0, 0, 0x27, 0x10]);
+    kafka(addresses, 21, 1, &body);
+}
+
 pub(crate) fn has_topic(addresses: &Addresses, name: &str) -> bool {
     let all_topics = [0xff; 4];
     let answer = kafka(addresses, 3, 1, &all_topics);

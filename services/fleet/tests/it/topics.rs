@@ -5,11 +5,7 @@ use crate::{
     server::{Server, until_some},
 };
 use serde_json::json;
-use shared_events::{
-    Message,
-    frame::frame,
-    headers::{CommandHeaders, EventHeaders},
-};
+use shared_events::{Message, frame::frame, headers::CommandHeaders};
 use shell::{
     Shell, ids,
     partition::partition_of,
@@ -52,27 +48,6 @@ pub(crate) async fn records(fleet: &Fleet, topic: &str) -> Vec<Record> {
     }
     records.sort_by_key(|it| (it.part, it.offset));
     records
-}
-
-/// The events of a topic as a consumer sees them: each once, in order (by `pseq`).
-pub(crate) async fn events(fleet: &Fleet) -> Vec<(i32, EventHeaders)> {
-    let mut events: Vec<(i32, EventHeaders)> = Vec::new();
-    for record in records(fleet, &fleet.names().events("customers")).await {
-        let headers = EventHeaders::read(&record.headers).unwrap();
-        let last = events.last().filter(|(part, _)| *part == record.part);
-        let last = last.map_or(0, |(_, it)| it.pseq);
-        assert!(
-            headers.pseq <= last + 1,
-            "{}/{}: {} after {last}",
-            record.topic,
-            record.part,
-            headers.pseq
-        );
-        if headers.pseq > last {
-            events.push((record.part, headers));
-        }
-    }
-    events
 }
 
 /// Writes records, and waits until they are there.

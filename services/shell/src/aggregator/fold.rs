@@ -1,7 +1,10 @@
 //! Which events a view follows, without their types, so that one loop serves any view.
 use functions::{Follows, Happened, Message, Project, View};
 use shared_events::{Decoded, Family, WriterSchema};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 /// A family of events that a view follows.
 pub(crate) struct Source<V> {
@@ -92,11 +95,34 @@ pub(crate) fn key_of<V: View>(
 }
 
 /// The row after the event, unless the fold panics.
-pub(crate) fn folded<V: View>(
+fn folded<V: View>(
     fold: &dyn Fold<V>,
     row: Option<V>,
     happened: &Happened,
 ) -> Result<Option<V>, String> {
     catch_unwind(AssertUnwindSafe(|| fold.project(row, happened)))
         .map_err(|_| "folding the event panicked".to_owned())
+}
+
+/// Folds one record's events into the rows; either all of them, or none and the reason.
+pub(crate) fn fold_all<V: View>(
+    folds: &[Keyed<V>],
+    happened: &Happened,
+    rows: &mut BTreeMap<String, Option<V>>,
+    touched: &mut BTreeSet<String>,
+) -> Result<(), String> {
+    let mut after: BTreeMap<&String, Option<V>> = BTreeMap::new();
+    for (key, fold) in folds {
+        let Some(key) = key else { continue };
+        let row = match after.remove(key) {
+            Some(row) => row,
+            None => rows.get(key).cloned().flatten(),
+        };
+        after.insert(key, folded(fold.as_ref(), row, happened)?);
+    }
+    for (key, row) in after {
+        rows.insert(key.clone(), row);
+        touched.insert(key.clone());
+    }
+    Ok(())
 }

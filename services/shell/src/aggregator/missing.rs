@@ -6,12 +6,12 @@ use super::{
 use crate::{
     ids,
     port::{
-        log::{Consumer as _, Deliveries, Log, Outgoing, Producer as _},
+        log::{Consumer as _, Deliveries, Log, Producer as _},
         store::Store,
     },
+    republish::Request,
 };
 use functions::View;
-use shared_events::{Message as _, fleet::RepublishEvents, frame, headers::CommandHeaders};
 use std::{sync::Arc, time::Duration};
 
 /// Until the handler is asked again.
@@ -70,40 +70,18 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             return;
         };
         let context = source.family.context;
-        let message =
-            RepublishEvents { context: context.to_owned(), partition: place.1, from_pseq };
-        let record = message.record();
-        let commands = format!("{context}.commands");
-        let id = self.codec.id(&commands, record.name(), record.fingerprint(), record.json()).await;
-        let mut datum = Vec::new();
-        let (Ok(id), Ok(())) = (id, message.encode(&mut datum)) else { return };
-        let asked = format!(
-            "{}/{part}/{from_pseq}/{now:?}",
-            self.view.table,
-            part = place.1,
-            now = self.clock.elapsed()
-        );
-        let command_id = ids::request_id(self.report.instance(), &asked);
-        let headers = CommandHeaders {
-            id: command_id,
-            record: record.name().to_owned(),
+        let now = self.clock.elapsed();
+        let asked = format!("{}/{}/{from_pseq}/{now:?}", self.view.table, place.1);
+        let request = Request {
+            id: ids::request_id(self.report.instance(), &asked),
             source: format!("flotilla/{}/{}", self.view.context, self.view.table),
-            time: self.clock.now(),
-            fingerprint: record.fingerprint(),
-            correlation: command_id,
-            causation: None,
-            traceparent: None,
-            actor: None,
-            expected_version: None,
-            reply_to: None,
-        };
-        let record = Outgoing {
-            topic: Arc::from(self.topic(&commands)),
+            context,
             part: place.1,
-            key: command_id.to_string().into_bytes(),
-            headers: headers.write(),
-            payload: frame::frame(id, &datum),
+            from_pseq,
         };
+        let topic = Arc::from(self.topic(&format!("{context}.commands")));
+        let record = request.record(&self.codec, self.clock.now(), topic).await;
+        let Ok(record) = record else { return };
         if self.producer.is_none() {
             self.producer = self.log.producer().ok();
         }

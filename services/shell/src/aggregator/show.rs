@@ -1,7 +1,7 @@
 //! From records to rows: what is next, what each event makes of its row, and one transaction for all of it.
 use super::{
     arrange::{Part, Verdict},
-    fold::{Keyed, folded},
+    fold::fold_all,
     shard::{Aggregator, Place, Trouble, status_of},
     understand::{Arrived, Reader, What},
 };
@@ -218,7 +218,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                 (_, Some(reason), None) => Some(reason.to_owned()),
                 (What::Nothing, None, None) => None,
                 (What::Events(folds), None, None) => {
-                    let folded = fold_all(folds, &it.headers, &mut rows, &mut touched);
+                    let happened = Happened { at: it.headers.time, version: it.headers.version };
+                    let folded = fold_all(folds, &happened, &mut rows, &mut touched);
                     if folded.is_ok() {
                         let keys = folds.iter().filter_map(|(key, _)| key.clone());
                         changed.entry(&it.place).or_default().extend(keys);
@@ -345,30 +346,6 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             }
         }
     }
-}
-
-/// Folds one record's events into the rows; either all of them, or none and the reason.
-fn fold_all<V: View>(
-    folds: &[Keyed<V>],
-    headers: &EventHeaders,
-    rows: &mut BTreeMap<String, Option<V>>,
-    touched: &mut BTreeSet<String>,
-) -> Result<(), String> {
-    let happened = Happened { at: headers.time, version: headers.version };
-    let mut after: BTreeMap<&String, Option<V>> = BTreeMap::new();
-    for (key, fold) in folds {
-        let Some(key) = key else { continue };
-        let row = match after.remove(key) {
-            Some(row) => row,
-            None => rows.get(key).cloned().flatten(),
-        };
-        after.insert(key, folded(fold.as_ref(), row, &happened)?);
-    }
-    for (key, row) in after {
-        rows.insert(key.clone(), row);
-        touched.insert(key.clone());
-    }
-    Ok(())
 }
 
 fn parked_event<V>(it: &Next<V>, reason: &str) -> ParkedEvent {

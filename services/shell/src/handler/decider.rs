@@ -63,6 +63,8 @@ pub(crate) trait AnyDecider: Send + Sync {
     fn empty(&self) -> Box<dyn AnyState>;
     /// The state of a snapshot, if it can be read.
     fn restore(&self, snapshot: &str) -> Option<Box<dyn AnyState>>;
+    /// What an event that was written down takes and gives back.
+    fn claims(&self, writer: &WriterSchema, datum: &[u8]) -> Result<Vec<Claim>, EvolveError>;
 }
 
 /// A command that was decoded.
@@ -151,6 +153,14 @@ impl<D: Decider> AnyDecider for Typed<D> {
     fn restore(&self, snapshot: &str) -> Option<Box<dyn AnyState>> {
         let state: D = serde_json::from_str(snapshot).ok()?;
         Some(Box::new(State(state)))
+    }
+
+    fn claims(&self, writer: &WriterSchema, datum: &[u8]) -> Result<Vec<Claim>, EvolveError> {
+        match D::Event::decode(writer, datum) {
+            Ok(Decoded::Messages(events)) => Ok(events.iter().flat_map(D::claims).collect()),
+            Ok(Decoded::FromTheFuture) => Err(EvolveError::FromTheFuture(writer.name().to_owned())),
+            Err(error) => Err(EvolveError::Unreadable(error.to_string())),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 use super::{
     claims::Claims,
     decider::{Deciders, Made, Refused, defect, known},
+    envelope::Meta,
     outcome::{outcome_datum, write_outcome},
     received::{Body, Envelope, Raw, Received, RequestHash, code},
     stream::Stream,
@@ -15,7 +16,6 @@ use crate::{
     port::store::{Batch, DeadLetter, EventRow, LedgerMove, LedgerRow, OutcomeRow},
 };
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared_events::{
     fleet::{PositionEntry, Reply, Verdict},
@@ -58,18 +58,6 @@ pub(crate) struct Answer {
     pub(crate) traceparent: Option<String>,
     /// The reply's Avro datum.
     pub(crate) datum: Vec<u8>,
-}
-
-/// What of an event's envelope has no column of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Meta {
-    pub(crate) id: Uuid,
-    pub(crate) correlation: Uuid,
-    pub(crate) causation: Uuid,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) traceparent: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) actor: Option<String>,
 }
 
 /// Decides commands one after another.

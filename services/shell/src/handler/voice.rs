@@ -3,7 +3,8 @@
 //! It needs no store, so that it is told while the store works on the next batch.
 use super::{
     decider::Deciders,
-    operate::{Answer, Meta},
+    envelope::event_headers,
+    operate::Answer,
     publish::{Mark, PUBLISH_PAUSE, Sent},
     receive::Receiver,
     shard::{Handler, Part, Settings},
@@ -16,12 +17,7 @@ use crate::{
         store::{EventRow, Store},
     },
 };
-use shared_events::{
-    Message as _,
-    fleet::Reply,
-    frame,
-    headers::{EventHeaders, ReplyHeaders},
-};
+use shared_events::{Message as _, fleet::Reply, frame, headers::ReplyHeaders};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// What of a batch that is in the ledger was not told yet.
@@ -120,23 +116,7 @@ impl<L: Log> Voice<'_, L> {
         let id =
             id.ok_or_else(|| format!("the registry was not asked about {} yet", event.schema))?;
         let incarnation = self.parts.get(&event.part).map_or(0, |it| it.row.incarnation);
-        let meta: Meta = serde_json::from_str(&event.meta)
-            .map_err(|error| format!("the meta of event {} is damaged: {error}", event.pseq))?;
-        let headers = EventHeaders {
-            id: meta.id,
-            record: event.record.clone(),
-            source: format!("flotilla/{}", self.settings.context),
-            time: event.at,
-            fingerprint: event.schema,
-            correlation: meta.correlation,
-            causation: meta.causation,
-            traceparent: meta.traceparent,
-            actor: meta.actor,
-            stream: event.stream,
-            pseq: event.pseq,
-            version: event.version,
-            incarnation,
-        };
+        let headers = event_headers(self.settings.context, incarnation, event)?;
         Ok(Outgoing {
             topic: Arc::clone(&self.settings.event_topic),
             part: event.part,

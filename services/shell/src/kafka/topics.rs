@@ -91,6 +91,23 @@ impl Kafka {
             wanted.push((names.commands(context).to_string(), TopicKind::Commands));
             wanted.push((names.events(context).to_string(), TopicKind::Events));
         }
+        self.ensure(config, wanted).await
+    }
+
+    /// A topic that is nobody's but its maker's, kept for ever, with as many partitions as those of the fleet: creates
+    /// it, or verifies that it is so.
+    ///
+    /// # Errors
+    /// If it is another one, or Kafka does not answer.
+    pub async fn ensure_plain_topic(&self, config: &Config, name: &str) -> Result<(), TopicError> {
+        self.ensure(config, vec![(name.to_owned(), TopicKind::Events)]).await
+    }
+
+    async fn ensure(
+        &self,
+        config: &Config,
+        mut wanted: Vec<(String, TopicKind)>,
+    ) -> Result<(), TopicError> {
         let away = |error: rdkafka::error::KafkaError| TopicError::Away(error.to_string());
         let admin: AdminClient<DefaultClientContext> = self.base().create().map_err(away)?;
         let missing = verify(&admin, config.partitions, &wanted)?;

@@ -44,7 +44,7 @@ impl From<Row> for LedgerRow {
 }
 
 #[derive(FromRow)]
-struct Event {
+pub(super) struct Event {
     part: i32,
     pseq: i64,
     stream: Uuid,

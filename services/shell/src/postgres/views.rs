@@ -33,9 +33,9 @@ impl PostgresViews {
     }
 }
 
-type Checkpoint = (String, i32, i64, i64, i64, i64, bool);
+pub(super) type Checkpoint = (String, i32, i64, i64, i64, i64, bool);
 
-fn checkpoint(it: Checkpoint) -> CheckpointRow {
+pub(super) fn checkpoint(it: Checkpoint) -> CheckpointRow {
     let (topic, part, incarnation, epoch, pseq, next_offset, caught_up) = it;
     CheckpointRow { topic, part, incarnation, epoch, pseq, next_offset, caught_up }
 }

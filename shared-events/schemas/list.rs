@@ -2,6 +2,12 @@
 &[
     Committed {
         context: "customers",
+        record: "AskCustomerState",
+        version: 1,
+        json: include_str!("customers/AskCustomerState/1.avsc"),
+    },
+    Committed {
+        context: "customers",
         record: "ChangeCustomerEmail",
         version: 1,
         json: include_str!("customers/ChangeCustomerEmail/1.avsc"),
@@ -23,6 +29,12 @@
         record: "CustomerRemoved",
         version: 1,
         json: include_str!("customers/CustomerRemoved/1.avsc"),
+    },
+    Committed {
+        context: "customers",
+        record: "CustomerState",
+        version: 1,
+        json: include_str!("customers/CustomerState/1.avsc"),
     },
     Committed {
         context: "customers",

@@ -30,14 +30,16 @@ pub fn asyncapi(prefix: &str, partitions: u32) -> Value {
     })
 }
 
-const INTRODUCTION: &str = "Commands ask, events say what happened, replies answer commands. A record's value is in \
+const INTRODUCTION: &str = "Commands ask, events say what happened, replies answer commands; questions change nothing, and are answered \
+    beside the replies. A record's value is in \
     Confluent's wire format: a zero byte, the schema's id in the registry (4 bytes, big-endian), the Avro datum; \
     subjects are named by TopicRecordNameStrategy. What is known about a message is in its headers, as UTF-8 text. \
     A topic of events may hold an event twice, or earlier ones again: keep the highest `pseq` seen in each \
     partition, with its `incarnation`, and drop what is not above it. A jump in `pseq` is a gap: its events come \
     again. A record name that you do not know is from a later version: pass over it.";
 
-/// In the order of first need; the envelope of control records is that of commands.
+/// In the order of first need; the envelope of control records and questions is that of commands, that of answers is
+/// that of replies.
 const KINDS: [Kind; 3] = [Kind::Command, Kind::Event, Kind::Reply];
 
 /// A topic, and the families it carries.
@@ -78,8 +80,8 @@ impl Topic {
         let address = format!("{prefix}{}", self.name);
         let (retention, key) = match self.kind() {
             Kind::Event => (-1, "the stream's id"),
-            Kind::Reply => (3_600_000, "the command's id"),
-            Kind::Command | Kind::Control => (259_200_000, "the stream's id"),
+            Kind::Reply | Kind::Answer => (3_600_000, "the command's id"),
+            Kind::Command | Kind::Control | Kind::Question => (259_200_000, "the stream's id"),
         };
         json!({
             "address": address,
@@ -100,8 +102,8 @@ impl Topic {
     /// What the fleet does with the topic: it sends events and replies, and receives commands.
     fn operation(&self) -> (String, Value) {
         let action = match self.kind() {
-            Kind::Command | Kind::Control => "receive",
-            Kind::Event | Kind::Reply => "send",
+            Kind::Command | Kind::Control | Kind::Question => "receive",
+            Kind::Event | Kind::Reply | Kind::Answer => "send",
         };
         let mut operation = json!({
             "action": action,
@@ -121,8 +123,11 @@ impl Topic {
 fn message(family: &Family, record: &RecordSchema) -> Value {
     let key = match family.kind {
         Kind::Reply => "The command's id.",
+        Kind::Answer => "The question's id.",
         Kind::Control => "None: the record is sent to a partition.",
-        Kind::Command | Kind::Event => "The stream's id; it chooses the partition, by murmur2.",
+        Kind::Command | Kind::Question | Kind::Event => {
+            "The stream's id; it chooses the partition, by murmur2."
+        }
     };
     // The fleet's own JSON, so it parses.
     let schema: Value = serde_json::from_str(record.json()).unwrap_or_default();

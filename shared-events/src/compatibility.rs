@@ -1,9 +1,9 @@
 //! The compatibility gate: which change of a record would break whom.
 //!
 //! Events are kept for ever, and read by services of any age: every version must be read by every other
-//! (`FULL_TRANSITIVE`). So must replies, which old and new services send to each other in both directions while they
-//! are deployed. Commands and control records live for days: a version must read the one before it (`BACKWARD`), so
-//! readers are deployed first. The registry is set to the same rules.
+//! (`FULL_TRANSITIVE`). So must replies and answers, which old and new services send to each other in both directions
+//! while they are deployed. Commands, questions and control records live for days: a version must read the one before it
+//! (`BACKWARD`), so readers are deployed first. The registry is set to the same rules.
 mod pair;
 
 use crate::{Committed, Family, Kind, SchemaError, WriterSchema, committed, families};
@@ -27,8 +27,8 @@ impl Kind {
     #[must_use]
     pub fn rule(self) -> Rule {
         match self {
-            Kind::Event | Kind::Reply => Rule::FullTransitive,
-            Kind::Command | Kind::Control => Rule::Backward,
+            Kind::Event | Kind::Reply | Kind::Answer => Rule::FullTransitive,
+            Kind::Command | Kind::Control | Kind::Question => Rule::Backward,
         }
     }
 }

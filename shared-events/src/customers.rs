@@ -64,3 +64,37 @@ crate::messages! {
         }
     }
 }
+
+crate::words! {
+    /// How far a customer has come.
+    CustomerStatus of "customers" {
+        /// The e-mail address may still be anybody's.
+        Invited = "INVITED",
+        /// The e-mail address proved to be theirs.
+        Verified = "VERIFIED",
+        /// They left, and the e-mail address is free.
+        Removed = "REMOVED",
+    }
+}
+
+crate::message! {
+    /// Asks what a customer is, after every command that was sent before.
+    question AskCustomerState of "customers" by customer_id {
+        /// The customer.
+        customer_id: Uuid,
+    }
+}
+
+crate::message! {
+    /// What a customer is.
+    answer CustomerState of "customers" by customer_id {
+        /// The customer.
+        customer_id: Uuid,
+        /// How far the customer has come.
+        status: CustomerStatus,
+        /// The e-mail address, as typed; of a removed customer none.
+        email: Option<String>,
+        /// How many events made it what it is.
+        version: i64,
+    }
+}

@@ -57,7 +57,7 @@ pub mod names {
     pub const REQUEST_HASH: &str = "request_hash";
 }
 
-/// The envelope of a command or a control record.
+/// The envelope of a command, a question or a control record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandHeaders {
     /// `ce_id`: the command's id; the same id again is the same command.
@@ -124,10 +124,10 @@ pub struct EventHeaders {
     pub incarnation: i64,
 }
 
-/// The envelope of a reply.
+/// The envelope of a reply, or of the answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplyHeaders {
-    /// `command_id`: the command that is answered.
+    /// `command_id`: the command, or the question, that is answered.
     pub command_id: Uuid,
     /// `request_hash`: what was asked under that id; who asked for something else is told so by another reply.
     pub request_hash: [u8; 16],
@@ -135,8 +135,19 @@ pub struct ReplyHeaders {
     pub instance: String,
     /// `schema`: what the datum was written with.
     pub fingerprint: Fingerprint,
+    /// `pseq` and `incarnation`: the events that the answer to a question rests on. A reply says that itself.
+    pub rests_on: Option<RestsOn>,
     /// `traceparent`: the trace; malformed ones are neither written nor read.
     pub traceparent: Option<String>,
+}
+
+/// How far the partition of a question was when it was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestsOn {
+    /// The number of its events.
+    pub pseq: i64,
+    /// The life of the context's history that it counts in.
+    pub incarnation: i64,
 }
 
 impl CommandHeaders {
@@ -242,6 +253,8 @@ impl ReplyHeaders {
             .value(names::REQUEST_HASH, &self.request_hash)
             .value(names::REPLY_INSTANCE, &self.instance)
             .value(names::SCHEMA, &self.fingerprint)
+            .value_if(names::PSEQ, self.rests_on.as_ref().map(|it| &it.pseq))
+            .value_if(names::INCARNATION, self.rests_on.as_ref().map(|it| &it.incarnation))
             .traceparent(self.traceparent.as_ref());
         write.done()
     }
@@ -252,11 +265,18 @@ impl ReplyHeaders {
     /// A header is missing or malformed.
     pub fn read(headers: &RawHeaders) -> Result<Self, HeaderError> {
         let read = Read(headers);
+        let rests_on = match (read.optional(names::PSEQ)?, read.optional(names::INCARNATION)?) {
+            (Some(pseq), Some(incarnation)) => Some(RestsOn { pseq, incarnation }),
+            (None, None) => None,
+            (Some(_), None) => return Err(HeaderError::Missing { header: names::INCARNATION }),
+            (None, Some(_)) => return Err(HeaderError::Missing { header: names::PSEQ }),
+        };
         Ok(Self {
             command_id: read.required(names::COMMAND_ID)?,
             request_hash: read.required(names::REQUEST_HASH)?,
             instance: read.required(names::REPLY_INSTANCE)?,
             fingerprint: read.required(names::SCHEMA)?,
+            rests_on,
             traceparent: read.traceparent(),
         })
     }

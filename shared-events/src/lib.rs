@@ -44,11 +44,13 @@ pub use uuid::Uuid;
 
 /// Every family of messages of the fleet.
 #[must_use]
-pub fn families() -> [&'static Family; 4] {
+pub fn families() -> [&'static Family; 6] {
     [
         customers::CustomerCommand::family(),
+        customers::AskCustomerState::family(),
         customers::CustomerEvent::family(),
         fleet::Reply::family(),
+        customers::CustomerState::family(),
         fleet::RepublishEvents::family(),
     ]
 }

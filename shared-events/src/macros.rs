@@ -107,6 +107,12 @@ macro_rules! messages {
                 }
             }
 
+            fn json(&self) -> $crate::__private::Value {
+                match self {
+                    $(Self::$record(record) => $crate::__private::json(record),)+
+                }
+            }
+
             fn decode(
                 writer: &$crate::WriterSchema,
                 datum: &[u8],
@@ -166,6 +172,10 @@ macro_rules! message {
                 $crate::__private::encode_record($record::schema(), self, into)
             }
 
+            fn json(&self) -> $crate::__private::Value {
+                $crate::__private::json(self)
+            }
+
             fn decode(
                 writer: &$crate::WriterSchema,
                 datum: &[u8],
@@ -195,6 +205,12 @@ macro_rules! __kind {
     (control) => {
         $crate::Kind::Control
     };
+    (question) => {
+        $crate::Kind::Question
+    };
+    (answer) => {
+        $crate::Kind::Answer
+    };
 }
 
 #[doc(hidden)]
@@ -211,6 +227,12 @@ macro_rules! __topic {
     };
     (control $context:literal) => {
         "*.commands"
+    };
+    (question $context:literal) => {
+        ::core::concat!($context, ".commands")
+    };
+    (answer $context:literal) => {
+        "replies"
     };
 }
 

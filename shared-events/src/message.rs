@@ -28,6 +28,10 @@ pub trait Message: Clone + Debug + PartialEq + Send + Sync + Sized + 'static {
     /// A value may not travel (a text with U+0000); nothing is appended then.
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), EncodeError>;
 
+    /// The fields of the record, for people: as Avro's JSON has them, but for unions, which are the bare value. An
+    /// instant is its microseconds since 1970.
+    fn json(&self) -> serde_json::Value;
+
     /// Reads a datum written with `writer`. Records that are no longer written become today's messages here, and
     /// nowhere else.
     ///
@@ -56,6 +60,10 @@ pub enum Kind {
     Reply,
     /// Asks something of a handler itself, on a command topic, beside the commands.
     Control,
+    /// Asks what is so, on a command topic among the commands, and changes nothing.
+    Question,
+    /// Answers a question, beside the replies.
+    Answer,
 }
 
 /// The messages of one topic that belong together.

@@ -2,6 +2,7 @@
 pub use crate::message::{decode_record, encode_record};
 pub use serde::de::{Deserializer, MapAccess};
 pub use serde::ser::{SerializeStruct, Serializer};
+pub use serde_json::Value;
 
 use crate::wire::{KnownName, Wire, Writing};
 use serde::de::{EnumAccess, Error, VariantAccess as _, Visitor};
@@ -11,6 +12,13 @@ use std::fmt;
 #[must_use]
 pub fn default_json<T: Wire>(default: Option<T>) -> Option<serde_json::Value> {
     default.map(|it| serde_json::to_value(Writing(&it)).unwrap_or_default())
+}
+
+/// The fields of a record.
+#[must_use]
+pub fn json<T: Wire>(record: &T) -> Value {
+    // Only a text that may not travel cannot be written, and nothing was read from one.
+    serde_json::to_value(Writing(record)).unwrap_or_default()
 }
 
 /// The default of a field that the writer did not have.

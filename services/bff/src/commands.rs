@@ -5,7 +5,7 @@ use crate::{
     session::Session,
 };
 use async_graphql::{Context, Enum, Object, SimpleObject};
-use functions::{Context as _, Message};
+use functions::{Answers, Context as _, Message};
 use shared_events::fleet::Verdict;
 use shell::client::{self, Answer, Client, Envelope, Rejected};
 use std::{sync::Arc, time::Duration};
@@ -93,6 +93,25 @@ pub(crate) async fn send(
         .map_err(|error| Failure::unanswered(command_id, &error))?;
     session.saw(&answer.position);
     Ok(Answered { command_id, answer })
+}
+
+/// Asks the write side; the reader of this request has then been where the answer comes from.
+pub(crate) async fn ask<D: Answers<Q>, Q: Message>(
+    context: &Context<'_>,
+    question: Q,
+) -> Result<Option<D::Answer>, Failure> {
+    let (session, client) = (of::<Arc<Session>>(context)?, of::<Client>(context)?);
+    let envelope = Envelope {
+        command_id: client.new_id(),
+        correlation: session.correlation,
+        traceparent: Some(session.traceparent.clone()),
+        actor: None,
+        expected_version: None,
+        deadline: of::<Patience>(context)?.command,
+    };
+    let fact = client.ask::<D, Q>(&question, envelope).await?;
+    session.saw(&fact.position);
+    Ok(fact.answer)
 }
 
 /// What the resolvers need, which every request has.

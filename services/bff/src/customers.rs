@@ -1,8 +1,10 @@
 //! Customers as clients see them. To add a command: its input and its payload, and a mutation of three lines.
 mod live;
+mod past;
 mod rows;
 
 pub(crate) use live::{CustomerSubscriptions, RowsMax};
+pub(crate) use past::CustomerPastQueries;
 pub(crate) use rows::Rows;
 
 use crate::{

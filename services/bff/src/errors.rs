@@ -1,7 +1,9 @@
 //! What a client is told when something is wrong: a message for people, a code for programs.
 use async_graphql::{Error, ErrorExtensionValues, PathSegment, ServerError, Value};
 use shell::{
-    client::{CommandError, Lost, Rejected, Unavailable},
+    client::{CommandError, FactError, Lost, Rejected, Unavailable},
+    explain::ExplainError,
+    history::HistoryError,
     reads::{ReadError, Unserved},
 };
 use uuid::Uuid;
@@ -168,6 +170,44 @@ impl From<Unavailable> for Failure {
     }
 }
 
+impl From<FactError> for Failure {
+    fn from(error: FactError) -> Self {
+        let message = error.to_string();
+        match error {
+            FactError::Unanswered => Self::new(Code::Pending, message),
+            FactError::Unavailable(_) => Self::new(Code::Unavailable, message),
+            FactError::Refused(Rejected { code, .. }) => {
+                Self::new(Code::Rejected, message).with("reason", code)
+            }
+            FactError::Invalid(_) => Self::invalid(["id"], message),
+        }
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
+        let code = match error {
+            HistoryError::Store(_) => Code::Unavailable,
+            HistoryError::Unreadable { .. } => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<ExplainError> for Failure {
+    fn from(error: ExplainError) -> Self {
+        let message = error.to_string();
+        match error {
+            ExplainError::NoView { .. } => Self::invalid(["view"], message),
+            ExplainError::NoKey { .. } => Self::invalid(["id"], message),
+            ExplainError::Rebuilding(view) => {
+                Self::new(Code::Rebuilding, message).with("view", view)
+            }
+            ExplainError::History(error) => error.into(),
+        }
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let mut extensions = ErrorExtensionValues::default();
@@ -272,6 +312,15 @@ mod tests {
         assert_eq!(code(CommandError::Unavailable("no broker".to_owned())), Code::Unavailable);
         assert_eq!(code(CommandError::Overloaded { in_flight: 9 }), Code::Unavailable);
         assert_eq!(code(CommandError::TooLarge { bytes: 2, limit: 1 }), Code::InvalidInput);
+    }
+
+    #[test]
+    fn a_question_without_an_answer_says_why() {
+        let code = |it| Failure::from(it).code;
+        assert_eq!(code(FactError::Unanswered), Code::Pending);
+        assert_eq!(code(FactError::Unavailable("no broker".to_owned())), Code::Unavailable);
+        let no_view = ExplainError::NoView { context: "c", view: "v".to_owned(), views: vec![] };
+        assert_eq!(Failure::from(no_view).code, Code::InvalidInput);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod document;
 pub mod errors;
 mod export;
 mod filter;
+mod history;
 pub mod http;
 pub mod limits;
 mod order;

@@ -142,7 +142,11 @@ impl<V: View> CursorType for Cursor<V> {
     }
 }
 
-fn size(argument: &str, rows: i64) -> Result<u32, Failure> {
+/// How many are asked for.
+///
+/// # Errors
+/// None, or too many.
+pub(crate) fn size(argument: &str, rows: i64) -> Result<u32, Failure> {
     u32::try_from(rows).ok().filter(|it| (1..=PAGE_MAXIMUM).contains(it)).ok_or_else(|| {
         Failure::invalid(
             [argument],

@@ -3,9 +3,11 @@ use crate::{
     commands::{CommandQueries, Patience},
     config::Config,
     customers::{
-        CustomerMutations, CustomerPages, CustomerQueries, CustomerSubscriptions, Rows, RowsMax,
+        CustomerMutations, CustomerPages, CustomerPastQueries, CustomerQueries,
+        CustomerSubscriptions, Rows, RowsMax,
     },
     errors::Failure,
+    history::{EventPages, HistoryQueries},
     session::Session,
 };
 use async_graphql::{
@@ -20,7 +22,7 @@ use std::{any::TypeId, sync::Arc};
 
 /// What can be asked.
 #[derive(MergedObject, Default)]
-pub struct Query(CustomerQueries, CommandQueries);
+pub struct Query(CustomerQueries, CustomerPastQueries, CommandQueries, HistoryQueries);
 
 /// What can be commanded. Each mutation is one command; several in one request are sent one after another.
 #[derive(MergedObject, Default)]
@@ -67,6 +69,7 @@ pub fn sdl() -> String {
 fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
         .override_output_type_description::<CustomerPages>("A page of customers.")
+        .override_output_type_description::<EventPages>("A page of a history.")
 }
 
 /// Gives every request look-ups of its own.

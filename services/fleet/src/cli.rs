@@ -5,11 +5,14 @@ mod bench;
 mod chaos;
 mod console;
 mod difference;
+mod explain;
 mod fetch;
+mod history;
 mod migrate;
 mod mistakes;
 pub mod options;
 mod progress;
+mod past;
 mod rebuild;
 mod replay;
 mod republish;
@@ -21,6 +24,7 @@ mod services;
 mod signals;
 mod simulate;
 mod status;
+mod streams;
 mod target;
 mod up;
 mod view_of;
@@ -83,6 +87,12 @@ enum Command {
     Rollback(rollback::Options),
     /// List what is kept of each view; compare, cut over, drop
     Views(Box<views::Options>),
+    /// Show what happened to a stream, what it was at some time, and what changed between two versions
+    History(history::Options),
+    /// List the streams of a context by what they are
+    Streams(streams::Options),
+    /// Say why a row of a view is what it is: which events set it, and where those come from
+    Explain(explain::Options),
     /// Measure how fast the fleet is, against the limit of its parts and against its peers
     Bench(bench::Options),
 }
@@ -125,6 +135,9 @@ pub fn main() -> ExitCode {
             Command::Rebuild(options) => rebuild::run(*options).await,
             Command::Rollback(options) => rollback::run(options).await,
             Command::Views(options) => views::run(*options).await,
+            Command::History(options) => history::run(options).await,
+            Command::Streams(options) => streams::run(options).await,
+            Command::Explain(options) => explain::run(options).await,
             Command::Bench(options) => bench::run(options).await,
         }
     });

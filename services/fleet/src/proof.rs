@@ -10,6 +10,7 @@
 //! - `model`: what customers do, written a second time; `order` replays it in the order of the commits;
 //! - `partitions` and `holding`: the same as far as it can be told without that order;
 //! - `reads`: positions are honoured;
+//! - `questions`: the write side tells what is so when it is asked;
 //! - [`search()`]: for few commands, any order will do that explains what clients were told.
 mod effects;
 mod facts;
@@ -19,12 +20,13 @@ mod model;
 mod order;
 mod partitions;
 pub mod promise;
+mod questions;
 mod reads;
 mod search;
 mod stored;
 mod views;
 
-pub use history::{Asked, Call, History, ReadRow, Told, Vantage};
+pub use history::{Asked, Call, History, ReadRow, State, Stated, Told, Vantage};
 pub use search::{COMMANDS_MAX, Search, search};
 pub use stored::{Published, Stored};
 
@@ -70,6 +72,7 @@ pub fn check(history: &History, stored: &Stored) -> Vec<Anomaly> {
         order::check(&commands, &facts, &mut found);
     }
     reads::check(history, &facts, &mut found);
+    questions::check(history, &commands, &facts, &mut found);
     found.sort_unstable();
     found.dedup();
     found

@@ -12,7 +12,9 @@ pub fn written() -> impl Iterator<Item = (String, &'static Family, &'static Reco
         let topics = match family.kind {
             // Control records travel on every command topic.
             Kind::Control => CONTEXTS.iter().map(|it| format!("{it}.commands")).collect(),
-            Kind::Command | Kind::Event | Kind::Reply => vec![family.topic.to_owned()],
+            Kind::Command | Kind::Question | Kind::Event | Kind::Reply | Kind::Answer => {
+                vec![family.topic.to_owned()]
+            }
         };
         topics.into_iter().flat_map(move |topic| {
             family.records().map(move |record| (subject(&topic, record.name()), family, record))

@@ -9,6 +9,7 @@
 //! | [`decide`](Decider::decide) | a state, a command | which events happen, or why not |
 //! | [`evolve`](Decider::evolve) | a state, an event | the state after it |
 //! | [`claims`](Decider::claims) | an event | which unique values it takes and gives back |
+//! | [`answer`](Answers::answer) | a state, a question | what is so |
 //! | [`key`](Project::key) | an event | which row of a view it is about |
 //! | [`project`](Project::project) | a row, an event | the row after it |
 //!
@@ -199,8 +200,11 @@
 //!     .and([delivered(a, "7")])
 //!     .then([]);
 //! ```
+mod fact;
 pub mod row;
 pub mod spec;
+
+pub use fact::Answers;
 
 pub use row::{Column, ColumnKind, ColumnType, Direction, Index, Key, Texts};
 pub use shared_events::Message;
@@ -226,6 +230,11 @@ pub trait Parts {
 
     /// The context shows `V`.
     fn view<V: View>(&mut self) -> &mut Self;
+
+    /// `D`, a decider of the context, answers `Q`. Of concern only to who runs deciders.
+    fn fact<D: Answers<Q>, Q: Message>(&mut self) -> &mut Self {
+        self
+    }
 }
 
 /// The write side: the consistency boundary around one thing. Its value is the state of one stream.

@@ -1,6 +1,7 @@
 //! Specifications of the essential logic: given what happened, when a command comes, then this happens.
 //!
 //! - [`given`] … [`when`](Given::when) … [`then`](When::then): decisions, one step after another.
+//! - [`given`] … [`asked`](Given::asked) … [`answered`](Asked::answered): facts.
 //! - [`projected`]: the rows a view shows after some events.
 //! - [`history_of`], [`repeats_change_nothing`], [`order_between_streams_is_free`]: what must hold for *every* decider
 //!   and view. They take any commands, so a property test hands them arbitrary ones.
@@ -16,7 +17,7 @@ mod projections;
 mod properties;
 mod world;
 
-pub use decisions::{Given, When, given};
+pub use decisions::{Asked, Given, When, given};
 pub use history::History;
 pub use projections::{Projected, projected};
 pub use properties::{history_of, order_between_streams_is_free, repeats_change_nothing};

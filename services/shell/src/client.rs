@@ -2,6 +2,8 @@
 mod command;
 mod connect;
 mod live;
+mod fact;
+mod past;
 mod read;
 mod replies;
 
@@ -10,6 +12,7 @@ pub use command::Client;
 pub(crate) use command::{Inner, Settings};
 pub(crate) use live::feeds;
 pub use live::{Followed, Lost, Place, Update};
+pub use fact::{Fact, FactError};
 pub(crate) use replies::{follow_replies, look_up_late_replies};
 
 use crate::position::Position;

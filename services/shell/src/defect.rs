@@ -76,6 +76,8 @@ defects! {
     CutOverBehind,
     /// the log of changes does not name the rows that changed
     ChangeLeftOut,
+    /// a question is answered before its batch is in the ledger
+    FactBeforeCommit,
 }
 
 /// Whether the mistake is to be made here and now.

@@ -4,8 +4,9 @@
 mod claims;
 pub(crate) mod decider;
 pub(crate) mod envelope;
+mod fact;
 mod mistakes;
-mod operate;
+pub(crate) mod operate;
 mod order;
 pub(crate) mod outcome;
 mod publish;

@@ -9,6 +9,7 @@ mod group;
 mod ledger;
 mod locks;
 mod log;
+mod past;
 mod reads;
 mod registry;
 mod seat;

@@ -4,6 +4,7 @@
 //! Methods are `async` without `Send`: a loop lives on one thread.
 mod generation;
 pub mod log;
+mod past;
 mod reads;
 pub mod store;
 

@@ -9,6 +9,7 @@ mod generations;
 mod ledger;
 mod migrate;
 mod news;
+mod past;
 mod reads;
 mod repair;
 mod select;

@@ -59,10 +59,17 @@ const EVENT: &[Header] = &[
 ];
 
 const REPLY: &[Header] = &[
-    (names::COMMAND_ID, true, id, "The command that is answered."),
+    (names::COMMAND_ID, true, id, "The command, or the question, that is answered."),
     (names::REQUEST_HASH, true, hash, "The hash of what was asked under that id."),
     (names::REPLY_INSTANCE, true, text, "The process that waits; others pass over the reply."),
     (names::SCHEMA, true, fingerprint, FINGERPRINT),
+    (
+        names::PSEQ,
+        false,
+        number,
+        "Of an answer to a question: the events of its partition that it rests on.",
+    ),
+    (names::INCARNATION, false, number, "The life of the context's history that `pseq` counts in."),
     (names::TRACEPARENT, false, traceparent, TRACE),
 ];
 
@@ -73,24 +80,25 @@ const TRACE: &str = "The trace, as W3C's Trace Context has it.";
 /// The name of an envelope in the document.
 pub(super) fn name(kind: Kind) -> &'static str {
     match kind {
-        Kind::Command | Kind::Control => "commandHeaders",
+        Kind::Command | Kind::Control | Kind::Question => "commandHeaders",
         Kind::Event => "eventHeaders",
-        Kind::Reply => "replyHeaders",
+        Kind::Reply | Kind::Answer => "replyHeaders",
     }
 }
 
 /// The header that ties a message to its request.
 pub(super) fn correlation(kind: Kind) -> String {
-    let name = if kind == Kind::Reply { names::COMMAND_ID } else { names::CORRELATION };
+    let is_reply = matches!(kind, Kind::Reply | Kind::Answer);
+    let name = if is_reply { names::COMMAND_ID } else { names::CORRELATION };
     format!("$message.header#/{name}")
 }
 
 /// An envelope as JSON schema.
 pub(super) fn schema(kind: Kind) -> Value {
     let headers: Vec<&Header> = match kind {
-        Kind::Command | Kind::Control => COMMON.iter().chain(COMMAND).collect(),
+        Kind::Command | Kind::Control | Kind::Question => COMMON.iter().chain(COMMAND).collect(),
         Kind::Event => COMMON.iter().chain(EVENT).collect(),
-        Kind::Reply => REPLY.iter().collect(),
+        Kind::Reply | Kind::Answer => REPLY.iter().collect(),
     };
     let required: Vec<_> = headers.iter().filter(|it| it.1).map(|it| it.0).collect();
     let properties = headers.iter().map(|(name, _, form, meaning)| {

@@ -4,7 +4,7 @@ use shared_events::{
     Fingerprint, Kind,
     asyncapi::asyncapi,
     families,
-    headers::{CommandHeaders, EventHeaders, RawHeaders, ReplyHeaders, ReplyTo},
+    headers::{CommandHeaders, EventHeaders, RawHeaders, ReplyHeaders, ReplyTo, RestsOn},
 };
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -80,12 +80,14 @@ fn check(schema: &str, written: &RawHeaders, read: impl Fn(&RawHeaders) -> bool)
     let properties = schema["properties"].as_object().unwrap();
     for (name, property) in properties {
         assert!(property["description"].as_str().unwrap().ends_with('.'), "{name}");
-        // The two that say where a command's answer goes only go together.
-        let pair = ["reply_partition", "reply_instance"];
-        let together =
-            pair.contains(&name.as_str()) && pair.iter().all(|it| properties.contains_key(*it));
+        // Where a command's answer goes, and what an answer rests on, are two headers that only go together.
+        let pairs = [["reply_partition", "reply_instance"], ["pseq", "incarnation"]];
+        let is_whole = |it: &[&str; 2]| {
+            it.contains(&name.as_str()) && it.iter().all(|it| properties.contains_key(*it))
+        };
+        let pair = pairs.into_iter().find(is_whole).unwrap_or_default();
         let mut without = written.clone();
-        without.retain(|(it, _)| it != name && !(together && pair.contains(&it.as_str())));
+        without.retain(|(it, _)| it != name && !pair.contains(&it.as_str()));
         let required = schema["required"].as_array().unwrap().contains(&name.as_str().into());
         assert_eq!(read(&without), !required, "{name}");
     }
@@ -126,6 +128,7 @@ fn every_header_is_described() {
         request_hash: [1; 16],
         instance: "i".to_owned(),
         fingerprint: Fingerprint(1),
+        rests_on: Some(RestsOn { pseq: 1, incarnation: 1 }),
         traceparent: command.traceparent.clone(),
     };
     check("commandHeaders", &command.write(), |it| CommandHeaders::read(it).is_ok());

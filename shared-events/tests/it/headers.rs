@@ -4,7 +4,8 @@ use proptest::{collection::vec, option, prelude::*};
 use shared_events::{
     Fingerprint,
     headers::{
-        CommandHeaders, EventHeaders, HeaderError, RawHeaders, ReplyHeaders, ReplyTo, names,
+        CommandHeaders, EventHeaders, HeaderError, RawHeaders, ReplyHeaders, ReplyTo, RestsOn,
+        names,
     },
 };
 use uuid::Uuid;
@@ -182,6 +183,11 @@ fn trace() -> impl Strategy<Value = Option<String>> {
     )
 }
 
+fn rests_on() -> impl Strategy<Value = Option<RestsOn>> {
+    let it = (any::<i64>(), any::<i64>());
+    option::of(it.prop_map(|(pseq, incarnation)| RestsOn { pseq, incarnation }))
+}
+
 /// Within the years that RFC 3339 can write.
 fn instant() -> impl Strategy<Value = DateTime<chrono::Utc>> {
     (-62_135_596_800_000_000i64..253_402_300_800_000_000)
@@ -242,9 +248,10 @@ proptest! {
     }
 
     #[test]
-    fn replies_survive(command_id in uuid(), instance in text(), bits in any::<u64>(), request_hash in any::<[u8; 16]>(), traceparent in trace()) {
+    fn replies_survive(command_id in uuid(), instance in text(), bits in any::<u64>(), request_hash in any::<[u8; 16]>(), rests_on in rests_on(), traceparent in trace()) {
         let fingerprint = Fingerprint(bits);
-        let headers = ReplyHeaders { command_id, request_hash, instance, fingerprint, traceparent };
+        let headers =
+            ReplyHeaders { command_id, request_hash, instance, fingerprint, rests_on, traceparent };
         prop_assert_eq!(ReplyHeaders::read(&headers.write()), Ok(headers));
     }
 

@@ -8,7 +8,7 @@ use apache_avro::{
 use proptest::prelude::*;
 use shared_events::{
     Decoded, Message, WriterSchema, committed,
-    customers::{CustomerCommand, CustomerEvent},
+    customers::{AskCustomerState, CustomerCommand, CustomerEvent, CustomerState},
     fleet::{Reply, RepublishEvents},
     known_schema,
 };
@@ -92,6 +92,8 @@ proptest! {
             let readers = [
                 reads::<CustomerCommand>(&writer, &datum),
                 reads::<CustomerEvent>(&writer, &datum),
+                reads::<AskCustomerState>(&writer, &datum),
+                reads::<CustomerState>(&writer, &datum),
                 reads::<Reply>(&writer, &datum),
                 reads::<RepublishEvents>(&writer, &datum),
             ];

@@ -13,4 +13,5 @@ mod server;
 mod service;
 mod socket;
 mod sockets;
+mod telling;
 mod transport;

@@ -1,6 +1,7 @@
 //! What customers should do.
 mod decisions;
 mod email;
+mod facts;
 mod history;
 mod messages;
 mod properties;

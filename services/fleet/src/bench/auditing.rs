@@ -1,4 +1,4 @@
-//! P11: all that is stored is compared with itself, beside a view that is built from the first event; and how much
+//! P10: all that is stored is compared with itself, beside a view that is built from the first event; and how much
 //! memory that takes, of few events and of many.
 use super::{
     report::Entry,
@@ -18,10 +18,10 @@ pub(super) async fn all_that_is_stored(stage: &Stage) -> anyhow::Result<Entry> {
     for round in 1..=stage.plan.rounds {
         for (name, events) in [("few", FEW), ("many", MANY)] {
             let fleet = stage.fleet(&format!("p11_{round}_{name}")).await?;
-            stage.tell("P11", &format!("round {round}: {events} events are decided and shown"));
+            stage.tell("P10", &format!("round {round}: {events} events are decided and shown"));
             drain(stage, &fleet, events, &mut Entry::default()).await?;
             let rebuild = shown(stage, &fleet, events, &mut entry).await?;
-            stage.tell("P11", &format!("round {round}: {events} events are audited"));
+            stage.tell("P10", &format!("round {round}: {events} events are audited"));
             let report = audit(&fleet)?;
             let peak = report["memory_peak_kb"].as_f64().context("no peak of memory")?;
             entry.other(&format!("memory_mb_{name}"), peak / 1024.0);

@@ -70,7 +70,7 @@ impl Measures {
             Asked::Command { command, .. } => {
                 Some(Wait { part: part_of(command), begun: it.begun, ended: it.ended? })
             }
-            Asked::Read { .. } => None,
+            Asked::Read { .. } | Asked::Fact { .. } => None,
         };
         let waits = history.calls.iter().filter_map(wait).collect();
         Self { waits, failed: failed.iter().map(|(at, _)| *at).collect() }

@@ -1,5 +1,6 @@
 //! What clients asked, and what they were told.
-use shared_events::customers::CustomerCommand;
+use super::model::{Customer, Status};
+use shared_events::customers::{CustomerCommand, CustomerStatus};
 use shell::position::Position;
 use std::{collections::HashMap, time::Duration};
 use uuid::Uuid;
@@ -45,6 +46,13 @@ pub enum Asked {
         /// The rows, and how new they are; `None` if there was an error instead.
         told: Option<Vantage>,
     },
+    /// A question about a customer to the write side.
+    Fact {
+        /// The customer.
+        id: Uuid,
+        /// The answer; `None` if there was an error instead.
+        told: Option<Stated>,
+    },
 }
 
 /// The final answer to a command.
@@ -78,6 +86,38 @@ pub struct ReadRow {
     pub version: i64,
     /// Its address, as typed.
     pub email: String,
+}
+
+/// What the write side said about a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// The customer; `None`: nobody was invited by this id.
+    pub state: Option<State>,
+    /// What the answer rests on.
+    pub position: Position,
+}
+
+/// A customer, as the write side tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// How far it has come.
+    pub status: CustomerStatus,
+    /// Its address, as typed; of a removed one none.
+    pub email: Option<String>,
+    /// Its version.
+    pub version: i64,
+}
+
+impl Stated {
+    pub(super) fn state_of(customer: &Customer) -> State {
+        let (status, has_email) = match customer.status {
+            Status::Invited => (CustomerStatus::Invited, true),
+            Status::Verified => (CustomerStatus::Verified, true),
+            Status::Removed => (CustomerStatus::Removed, false),
+        };
+        let email = has_email.then(|| customer.email.clone());
+        State { status, email, version: customer.version }
+    }
 }
 
 /// The commands of a history, by id. An id that was used for several requests stands for the one that was decided:

@@ -44,3 +44,7 @@ pub const READ_IS_TRUE: &str = "a read shows its customers as of its position";
 pub const READ_GOES_ON: &str = "a client does not see a customer go back";
 /// There is an order of commands in which every client is told what it was told.
 pub const LINEARIZABLE: &str = "some order of commands explains the answers";
+/// A fact is the fold of the events up to its position.
+pub const FACT_IS_TRUE: &str = "a fact is what its customer was when it was told";
+/// A fact is never older than what anybody knew when it was asked for.
+pub const FACT_IS_NEW: &str = "a fact is as new as all that was answered before it was asked for";

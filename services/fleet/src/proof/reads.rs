@@ -45,7 +45,13 @@ impl Client<'_> {
                     self.check_row(id, seen, told, found);
                 }
             }
-            Asked::Command { told: None, .. } | Asked::Read { told: None, .. } => {}
+            Asked::Fact { id, told: Some(told) } => {
+                let version = told.state.as_ref().map_or(0, |it| it.version);
+                self.know(*id, version, self.covered(&told.position, *id));
+            }
+            Asked::Command { told: None, .. }
+            | Asked::Read { told: None, .. }
+            | Asked::Fact { told: None, .. } => {}
         }
     }
 

@@ -1,13 +1,14 @@
 //! Clients: each sends one request after another, and a command again until it is answered.
 use super::{cluster::Cluster, follower::Copy, plan::Plan, random::Random, scheduler::Life};
-use crate::proof::{Anomaly, Asked, Call, ReadRow, Told, Vantage};
+use crate::proof::{Anomaly, Asked, Call, ReadRow, State, Stated, Told, Vantage};
 use customers::views::Customer;
 use shared_events::customers::{
-    ChangeCustomerEmail, CustomerCommand, InviteCustomer, RemoveCustomer, VerifyCustomer,
+    AskCustomerState, ChangeCustomerEmail, CustomerCommand, InviteCustomer, RemoveCustomer,
+    VerifyCustomer,
 };
 use shell::{
     Client,
-    client::{Answer, CommandError, Envelope},
+    client::{Answer, CommandError, Envelope, Fact, FactError},
     partition::partition_of,
     position::Position,
     reads::{Query, ReadError},
@@ -61,15 +62,22 @@ impl Caller {
             let command = self.command();
             let id = shared_events::Message::stream(&command);
             self.send(command).await;
-            if self.random.below(2) == 0 {
-                let other = self.customer();
-                self.read(vec![id, other]).await;
+            match self.random.below(4) {
+                0 | 1 => {
+                    let other = self.customer();
+                    self.read(vec![id, other]).await;
+                }
+                2 => {
+                    let other = self.customer();
+                    self.ask_about(other).await;
+                }
+                _ => {}
             }
         }
         self.seen.borrow_mut().done += 1;
     }
 
-    /// Once nothing goes wrong any more: a command in each partition, and its position, are answered.
+    /// Once nothing goes wrong any more: a command in each partition, its position, and a question are answered.
     pub(super) async fn probe(mut self) {
         for part in 0..self.plan.partitions {
             let ids = (1..).map(Uuid::from_u128);
@@ -77,8 +85,9 @@ impl Caller {
             let Some(customer_id) = ids.take(PROBES_MAX).find(of_part) else { continue };
             self.send(VerifyCustomer { customer_id }.into()).await;
             self.read(vec![customer_id]).await;
+            self.ask_about(customer_id).await;
             let is_open = |it: &Call| it.ended.is_none();
-            let open = self.seen.borrow().calls.iter().rev().take(2).any(is_open);
+            let open = self.seen.borrow().calls.iter().rev().take(3).any(is_open);
             if open {
                 let seen = format!("partition {part} does not answer");
                 self.anomaly("what is pending is done once nothing goes wrong", seen);
@@ -189,6 +198,55 @@ impl Caller {
         };
         let ended = told.as_ref().map(|_| self.cluster.kernel.now());
         let asked = Asked::Read { seen, ids, told };
+        self.seen.borrow_mut().calls.push(Call { client: self.number, begun, ended, asked });
+    }
+
+    async fn ask_about(&mut self, customer_id: Uuid) {
+        let begun = self.cluster.kernel.now();
+        let question_id = self.random.id();
+        let deadline = if self.cluster.gremlin.is_calm() {
+            READ_MAX
+        } else {
+            Duration::from_millis(500 + self.random.below(4000))
+        };
+        let envelope = Envelope {
+            command_id: question_id,
+            correlation: question_id,
+            traceparent: None,
+            actor: None,
+            expected_version: None,
+            deadline,
+        };
+        let ask = async move |bff: Client| {
+            bff.ask::<customers::Customer, _>(&AskCustomerState { customer_id }, envelope).await
+        };
+        let told = match self.ask(ask).await {
+            Some(Ok(Fact { answer, position })) => {
+                self.position.merge(&position);
+                let state = answer.map(|it| State {
+                    status: it.status,
+                    email: it.email,
+                    version: it.version,
+                });
+                Some(Stated { state, position })
+            }
+            Some(Err(error @ (FactError::Refused(_) | FactError::Invalid(_)))) => {
+                self.anomaly("a sound question is answered", error.to_string());
+                None
+            }
+            Some(Err(FactError::Unavailable(_) | FactError::Unanswered)) | None => None,
+        };
+        let ended = told.as_ref().map(|_| self.cluster.kernel.now());
+        self.cluster.gremlin.timeline.note(self.cluster.kernel.now(), || {
+            let said = told.as_ref().map(|it| match &it.state {
+                Some(it) => format!("{:?} {:?}, version {}", it.status, it.email, it.version),
+                None => "nobody".to_owned(),
+            });
+            let said = said.unwrap_or_else(|| "no answer".to_owned());
+            let asked = format!("question about {}: {said}", customer_id.as_u128());
+            (format!("client {}", self.number), asked)
+        });
+        let asked = Asked::Fact { id: customer_id, told };
         self.seen.borrow_mut().calls.push(Call { client: self.number, begun, ended, asked });
     }
 

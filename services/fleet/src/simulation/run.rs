@@ -270,7 +270,7 @@ fn outcome(
     }
     let calls = seen.calls;
     let answered = calls.iter().filter(|it| it.ended.is_some()).count();
-    let is_read = |it: &&proof::Call| matches!(it.asked, proof::Asked::Read { .. });
+    let is_read = |it: &&proof::Call| !matches!(it.asked, proof::Asked::Command { .. });
     let reads = calls.iter().filter(|it| it.ended.is_some()).filter(is_read).count();
     let history = History { calls };
     anomalies.extend(proof::check(&history, &stored(fleet, cluster)));

@@ -10,6 +10,7 @@ mod chaos;
 #[path = "../../../bff/tests/it/client.rs"]
 mod client;
 mod command_line;
+mod facts;
 /// What customers can do: the same tests as on the fleet in memory.
 #[path = "../../../bff/tests/it/customers.rs"]
 mod features;
@@ -39,6 +40,9 @@ mod simulation;
 #[path = "../../../bff/tests/it/socket.rs"]
 mod socket;
 mod stack;
+/// What the write side tells: the same tests as on the fleet in memory.
+#[path = "../../../bff/tests/it/telling.rs"]
+mod telling;
 mod topics;
 mod transfers;
 mod views;

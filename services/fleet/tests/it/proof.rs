@@ -3,6 +3,7 @@
 //! `world` makes sound runs by deciding one command after another with the pure decider; each test breaks one thing.
 mod broken_answers;
 mod broken_orders;
+mod broken_questions;
 mod broken_reads;
 mod broken_stores;
 mod searches;

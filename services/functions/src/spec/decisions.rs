@@ -1,6 +1,6 @@
 //! Given / when / then.
 use super::{NOW, difference::difference, history::History, world::World};
-use crate::Decider;
+use crate::{Answers, Decider, Message};
 use chrono::{DateTime, Utc};
 use std::fmt::Debug;
 use uuid::Uuid;
@@ -65,6 +65,19 @@ impl<D: Decider> Given<D> {
         When { given: self, command, decision }
     }
 
+    /// Asks a question, which changes nothing.
+    ///
+    /// # Panics
+    /// If it is answered otherwise when it is asked again.
+    #[track_caller]
+    pub fn asked<Q: Message>(self, question: Q) -> Asked<D, Q>
+    where
+        D: Answers<Q>,
+    {
+        let answer = self.world.answer(&question);
+        Asked { given: self, question, answer }
+    }
+
     /// The state of a stream by now.
     #[must_use]
     pub fn state(&self, stream: Uuid) -> D {
@@ -123,6 +136,47 @@ impl<D: Decider> When<D> {
             "another decision than expected\n\nwhen\n{command:#?}\n\nthen\n{}\ngiven the state\n{:#?}\n",
             difference(&Shown(expected), &Shown(&decision)),
             given.state(crate::Message::stream(&command)),
+        );
+        given
+    }
+}
+
+/// A question was answered; what is left to say is what should have been told.
+#[must_use = "a specification without an answer says nothing"]
+#[derive(Debug)]
+pub struct Asked<D: Answers<Q>, Q: Message> {
+    given: Given<D>,
+    question: Q,
+    answer: Option<D::Answer>,
+}
+
+impl<D: Answers<Q>, Q: Message> Asked<D, Q> {
+    /// This is told.
+    ///
+    /// # Panics
+    /// If anything else is.
+    #[track_caller]
+    pub fn answered(self, expected: impl Into<D::Answer>) -> Given<D> {
+        self.expect(Some(&expected.into()))
+    }
+
+    /// There is nothing to tell.
+    ///
+    /// # Panics
+    /// If there is.
+    #[track_caller]
+    pub fn answered_nothing(self) -> Given<D> {
+        self.expect(None)
+    }
+
+    #[track_caller]
+    fn expect(self, expected: Option<&D::Answer>) -> Given<D> {
+        let Self { given, question, answer } = self;
+        assert!(
+            answer.as_ref() == expected,
+            "another answer than expected\n\nasked\n{question:#?}\n\nanswered\n{}\ngiven the state\n{:#?}\n",
+            difference(&expected, &answer.as_ref()),
+            given.state(question.stream()),
         );
         given
     }

@@ -1,6 +1,6 @@
 //! What a specification keeps in place of the handler's database: the state of every stream, and who holds what.
 use super::history::History;
-use crate::{Claim, Decider, Happened, Known, Message, Rejection, Unique};
+use crate::{Answers, Claim, Decider, Happened, Known, Message, Rejection, Unique};
 use chrono::{DateTime, Utc};
 use std::{
     collections::BTreeMap,
@@ -80,6 +80,23 @@ impl<D: Decider> World<D> {
             Err(rejection) => check_code(rejection),
         }
         decision
+    }
+
+    /// The answer, as the handler would come to it now.
+    #[track_caller]
+    pub(super) fn answer<Q: Message>(&self, question: &Q) -> Option<D::Answer>
+    where
+        D: Answers<Q>,
+    {
+        let stream = question.stream();
+        let version = self.streams.get(&stream).map_or(0, |it| it.version);
+        let state = self.state(stream);
+        let answer = state.answer(question, version);
+        assert!(
+            answer == state.answer(question, version),
+            "answers differently when asked {question:?} again: it depends on more than its arguments"
+        );
+        answer
     }
 
     /// Takes note of an event at this instant; panics on a history that no handler could have written.

@@ -95,7 +95,7 @@ pub(crate) fn key_of<V: View>(
 }
 
 /// The row after the event, unless the fold panics.
-fn folded<V: View>(
+pub(crate) fn folded<V: View>(
     fold: &dyn Fold<V>,
     row: Option<V>,
     happened: &Happened,

@@ -1,5 +1,7 @@
 //! Sending a command, and waiting for what becomes of it.
-use super::{Answer, CommandError, CommandStatus, Envelope, Unavailable, live::Desk};
+use super::{
+    Answer, CommandError, CommandStatus, Envelope, Unavailable, fact::Asking, live::Desk,
+};
 use crate::{
     clock::Clock,
     codec::Codec,
@@ -64,6 +66,8 @@ pub(crate) struct Inner {
     /// Where followers of each view join.
     pub(super) live: BTreeMap<&'static str, Desk>,
     waiting: Mutex<Waiting>,
+    /// Those who wait for the answers to questions.
+    pub(super) asking: Asking,
     /// Those that were answered PENDING lately: whoever asks must not be told that they are unknown (R5).
     told_pending: Mutex<LruCache<Uuid, ()>>,
     /// Whether replies can be received.
@@ -102,6 +106,7 @@ impl Inner {
             views,
             live,
             waiting: Mutex::default(),
+            asking: Asking::default(),
             told_pending: Mutex::new(LruCache::new(TOLD_PENDING_MAX)),
             is_open: AtomicBool::new(true),
             opened: Notify::new(),
@@ -170,8 +175,9 @@ impl Client {
         {
             // Registered before it is sent, so that no reply can be too early.
             let mut waiting = it.waiting();
-            if waiting.len() >= it.settings.in_flight_max {
-                return Err(CommandError::Overloaded { in_flight: waiting.len() });
+            let in_flight = waiting.len() + it.asking.len();
+            if in_flight >= it.settings.in_flight_max {
+                return Err(CommandError::Overloaded { in_flight });
             }
             let (context, since) = (M::family().context, it.clock.elapsed());
             let waiter = waiting.entry((id, hash));
@@ -199,7 +205,8 @@ impl Client {
         Err(CommandError::Pending { command_id: id })
     }
 
-    async fn record<M: Message>(
+    /// A message as it travels on its command topic, with the hash of what it asks for.
+    pub(super) async fn record<M: Message>(
         &self,
         command: &M,
         envelope: &Envelope,

@@ -39,10 +39,15 @@ impl Client {
         let payload = record.payload.as_deref();
         let opened = self.0.codec.open(payload, Some(headers.fingerprint)).await;
         let Ok((schema, datum)) = opened else { return };
-        if let Ok(Decoded::Messages(replies)) = Reply::decode(&schema, datum) {
-            for reply in replies {
-                self.0.answer(headers.command_id, headers.request_hash, &reply);
+        match Reply::decode(&schema, datum) {
+            Ok(Decoded::Messages(replies)) => {
+                for reply in replies {
+                    self.0.answer(headers.command_id, headers.request_hash, &reply);
+                    self.0.asking.replied(&headers, reply);
+                }
             }
+            Ok(Decoded::FromTheFuture) => self.0.asking.answered(&headers, &schema, datum),
+            Err(_) => {}
         }
     }
 

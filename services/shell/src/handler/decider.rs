@@ -1,33 +1,41 @@
 //! Deciders without their types, so that one loop serves all deciders of a context.
+use super::fact::Fact;
 use chrono::{DateTime, Utc};
-use functions::{Claim, Context, Decider, Known, Message, Parts, Rejection, Unique, View};
+use functions::{Answers, Claim, Context, Decider, Known, Message, Parts, Rejection, Unique, View};
 use serde_json::Value;
 use shared_events::{Decoded, Family, RecordSchema, WriterSchema};
-use std::{any::Any, collections::BTreeMap, marker::PhantomData};
+use std::{
+    any::{Any, TypeId},
+    collections::BTreeMap,
+    marker::PhantomData,
+};
 use uuid::Uuid;
 
-/// The deciders of a context.
-pub(crate) struct Deciders(Vec<Box<dyn AnyDecider>>);
+/// The deciders of a context, and what they are asked.
+pub(crate) struct Deciders {
+    all: Vec<Box<dyn AnyDecider>>,
+    facts: Vec<Fact>,
+}
 
 impl Deciders {
     pub(crate) fn of<C: Context>() -> Self {
-        let mut list = Self(Vec::new());
+        let mut list = Self { all: Vec::new(), facts: Vec::new() };
         C::parts(&mut list);
         list
     }
 
     /// The decider with an index that this list gave out.
     pub(crate) fn at(&self, index: usize) -> &dyn AnyDecider {
-        self.0[index].as_ref()
+        self.all[index].as_ref()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &dyn AnyDecider> {
-        self.0.iter().map(AsRef::as_ref)
+        self.all.iter().map(AsRef::as_ref)
     }
 
     /// The decider whose streams have events of this record name.
     pub(crate) fn for_event(&self, record: &str) -> Option<usize> {
-        self.0.iter().position(|it| it.events().knows(record))
+        self.all.iter().position(|it| it.events().knows(record))
     }
 
     /// The topic of events of this record name, as the schema registry's subjects name it: without the namespace.
@@ -37,17 +45,33 @@ impl Deciders {
 
     /// The decider that commands of this record name are for.
     pub(crate) fn for_command(&self, record: &str) -> Option<usize> {
-        self.0.iter().position(|it| it.commands().knows(record))
+        self.all.iter().position(|it| it.commands().knows(record))
+    }
+
+    /// The fact that questions of this record name ask for, and the decider that answers them.
+    pub(crate) fn for_question(&self, record: &str) -> Option<(&Fact, usize)> {
+        let fact = self.facts.iter().find(|it| it.questions.knows(record))?;
+        let decider = self.all.iter().position(|it| it.state() == fact.decider)?;
+        Some((fact, decider))
+    }
+
+    pub(crate) fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.facts.iter()
     }
 }
 
 impl Parts for Deciders {
     fn decider<D: Decider>(&mut self) -> &mut Self {
-        self.0.push(Box::new(Typed::<D>(PhantomData)));
+        self.all.push(Box::new(Typed::<D>(PhantomData)));
         self
     }
 
     fn view<V: View>(&mut self) -> &mut Self {
+        self
+    }
+
+    fn fact<D: Answers<Q>, Q: Message>(&mut self) -> &mut Self {
+        self.facts.push(Fact::of::<D, Q>());
         self
     }
 }
@@ -56,11 +80,19 @@ impl Parts for Deciders {
 pub(crate) trait AnyDecider: Send + Sync {
     fn commands(&self) -> &'static Family;
     fn events(&self) -> &'static Family;
+    /// The type of its state.
+    fn state(&self) -> TypeId;
     /// Names the fold: snapshots of another one are not used.
     fn fold(&self) -> String;
     /// Why not, in words.
     fn command(&self, writer: &WriterSchema, datum: &[u8]) -> Result<Box<dyn AnyCommand>, String>;
     fn empty(&self) -> Box<dyn AnyState>;
+    /// An event as it is told today: the records that it is, and their fields.
+    fn told(
+        &self,
+        writer: &WriterSchema,
+        datum: &[u8],
+    ) -> Result<Vec<(&'static str, Value)>, EvolveError>;
     /// The state of a snapshot, if it can be read.
     fn restore(&self, snapshot: &str) -> Option<Box<dyn AnyState>>;
     /// What an event that was written down takes and gives back.
@@ -85,6 +117,8 @@ pub(crate) trait AnyState: Send {
     fn snapshot(&self) -> Option<String>;
     /// A rough size in bytes.
     fn weight(&self) -> usize;
+    /// The decider itself.
+    fn as_any(&self) -> &dyn Any;
 }
 
 /// An event that a decision made happen, ready to be written down.
@@ -127,6 +161,10 @@ impl<D: Decider> AnyDecider for Typed<D> {
         D::Event::family()
     }
 
+    fn state(&self) -> TypeId {
+        TypeId::of::<D>()
+    }
+
     fn fold(&self) -> String {
         format!(
             "{}.{}",
@@ -148,6 +186,20 @@ impl<D: Decider> AnyDecider for Typed<D> {
 
     fn empty(&self) -> Box<dyn AnyState> {
         Box::new(State(D::default()))
+    }
+
+    fn told(
+        &self,
+        writer: &WriterSchema,
+        datum: &[u8],
+    ) -> Result<Vec<(&'static str, Value)>, EvolveError> {
+        match D::Event::decode(writer, datum) {
+            Ok(Decoded::Messages(events)) => {
+                Ok(events.iter().map(|it| (it.record().name(), it.json())).collect())
+            }
+            Ok(Decoded::FromTheFuture) => Err(EvolveError::FromTheFuture(writer.name().to_owned())),
+            Err(error) => Err(EvolveError::Unreadable(error.to_string())),
+        }
     }
 
     fn restore(&self, snapshot: &str) -> Option<Box<dyn AnyState>> {
@@ -231,6 +283,10 @@ impl<D: Decider> AnyState for State<D> {
         let mut count = Count(size_of::<D>());
         let _ = serde_json::to_writer(&mut count, &self.0);
         count.0
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        &self.0
     }
 }
 

@@ -22,5 +22,10 @@ impl<L: Log, S: Store> Handler<L, S> {
         if defect::is(Defect::ReplyBeforeCommit) {
             self.split().0.reply(&decided.answers, &Deliveries::receipt()).await;
         }
+        if defect::is(Defect::FactBeforeCommit) {
+            let facts = decided.answers.iter().filter(|it| it.rests_on.is_some());
+            let facts: Vec<_> = facts.cloned().collect();
+            self.split().0.reply(&facts, &Deliveries::receipt()).await;
+        }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Everything it needs was looked up before; nothing it does can be seen until the batch is written down: its
 //! changes of state are an overlay over the cache (protocol.md W2).
+mod answer;
+
 use super::{
     claims::Claims,
     decider::{Deciders, Made, Refused, defect, known},
@@ -18,8 +20,9 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use shared_events::{
+    RecordSchema,
     fleet::{PositionEntry, Reply, Verdict},
-    headers::ReplyTo,
+    headers::{ReplyTo, RestsOn},
 };
 use std::{
     collections::BTreeMap,
@@ -56,8 +59,12 @@ pub(crate) struct Answer {
     pub(crate) command_id: Uuid,
     pub(crate) request_hash: RequestHash,
     pub(crate) traceparent: Option<String>,
-    /// The reply's Avro datum.
+    /// What it is: a reply, or the answer to a question.
+    pub(crate) record: &'static RecordSchema,
+    /// The record's Avro datum.
     pub(crate) datum: Vec<u8>,
+    /// What the answer to a question rests on.
+    pub(crate) rests_on: Option<RestsOn>,
 }
 
 /// Decides commands one after another.
@@ -76,6 +83,8 @@ struct Head {
     row: LedgerRow,
     to_offset: i64,
     pseq: i64,
+    /// Whether a question was answered, which rests on the partition being ours (F1).
+    asked: bool,
 }
 
 /// An outcome that is in the ledger, or will be with this batch.
@@ -104,8 +113,10 @@ impl<'a> Operation<'a> {
         claims: Claims,
         outcomes: impl IntoIterator<Item = (OutcomeRow, Option<Reply>)>,
     ) -> Self {
-        let head =
-            |row: LedgerRow| (row.part, Head { to_offset: row.next_offset, pseq: row.pseq, row });
+        let head = |row: LedgerRow| {
+            let (to_offset, pseq) = (row.next_offset, row.pseq);
+            (row.part, Head { to_offset, pseq, asked: false, row })
+        };
         let known = |(row, reply): (OutcomeRow, Option<Reply>)| {
             (row.command_id, Known { request_hash: row.request_hash, reply: reply.map(Arc::new) })
         };
@@ -123,8 +134,21 @@ impl<'a> Operation<'a> {
     /// Decides the next command of its partition.
     pub(crate) fn operate(&mut self, received: &Received) {
         let Some(head) = self.heads.get_mut(&received.part) else { return };
-        head.to_offset = received.offset + 1;
+        // A question that comes again stands before what was decided since.
+        head.to_offset = head.to_offset.max(received.offset + 1);
         let hash = match &received.body {
+            Body::Question { decider, question, stream, request_hash } => {
+                if received.is_asked() {
+                    self.answer_question(
+                        received,
+                        *decider,
+                        question.as_ref(),
+                        *stream,
+                        *request_hash,
+                    );
+                }
+                return;
+            }
             Body::Republish { from_pseq } => {
                 self.decided.republish.push((received.part, *from_pseq));
                 return;
@@ -158,7 +182,7 @@ impl<'a> Operation<'a> {
                 version: 0,
                 relied_on: Vec::new(),
             },
-            Body::Republish { .. } => Decision {
+            Body::Republish { .. } | Body::Question { .. } => Decision {
                 stream: Uuid::nil(),
                 result: Ok(Vec::new()),
                 dead: false,
@@ -301,27 +325,12 @@ impl<'a> Operation<'a> {
         self.outcomes.insert(command_id, known);
     }
 
-    fn answer(
-        &mut self,
-        envelope: &Envelope,
-        command_id: Uuid,
-        request_hash: RequestHash,
-        datum: &[u8],
-    ) {
-        if let Some(to) = envelope.reply_to.clone() {
-            let traceparent = envelope.traceparent.clone();
-            let datum = datum.to_vec();
-            let answer = Answer { to, command_id, request_hash, traceparent, datum };
-            self.decided.answers.push(answer);
-        }
-    }
-
     /// What to write down; `published` tells how far each partition's events are in the log.
     pub(crate) fn finish(mut self, published: impl Fn(i32) -> (i64, i64)) -> Decided {
         self.decided.batch.moves = self
             .heads
             .into_values()
-            .filter(|it| it.to_offset != it.row.next_offset)
+            .filter(|it| it.asked || it.to_offset != it.row.next_offset)
             .map(|it| {
                 let (published, published_offset) = published(it.row.part);
                 LedgerMove {

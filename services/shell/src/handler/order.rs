@@ -1,6 +1,6 @@
 //! Which records of a partition are next: what a batch that failed left behind is read again, in order.
 use super::{
-    received::Arrived,
+    received::{Arrived, Body},
     shard::{Handler, Trouble},
 };
 use crate::port::{
@@ -11,9 +11,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 impl<L: Log, S: Store> Handler<L, S> {
     /// Keeps what is next in order. Records that were passed already are answered again; a jump means that a
-    /// batch was dropped, or that the group's offset is ahead of the ledger: back to where we are (W4).
+    /// batch was dropped, or that the group's offset is ahead of the ledger: back to where we are (W4). Questions have no
+    /// answer that was kept: they are evaluated once more, and come first (W5).
     pub(super) async fn sort(&mut self, records: Vec<Arrived>) -> Result<Vec<Arrived>, Trouble> {
         let mut fresh = Vec::with_capacity(records.len());
+        let mut asked = Vec::new();
         let mut passed = Vec::new();
         let mut back: BTreeMap<i32, i64> = BTreeMap::new();
         for record in records {
@@ -35,6 +37,8 @@ impl<L: Log, S: Store> Handler<L, S> {
             if record.offset >= part.row.next_offset {
                 part.expect = Some(record.offset + 1);
                 fresh.push(record);
+            } else if is_question(&record) {
+                asked.push(record);
             } else {
                 passed.push(record);
             }
@@ -42,6 +46,8 @@ impl<L: Log, S: Store> Handler<L, S> {
         for (part, offset) in back {
             self.go_back(part, offset).await?;
         }
+        asked.append(&mut fresh);
+        let mut fresh = asked;
         if !passed.is_empty() {
             let recreated = self.answer_again(passed).await?;
             fresh.retain(|it| !recreated.contains(&it.part));
@@ -77,4 +83,8 @@ impl<L: Log, S: Store> Handler<L, S> {
             it.sought = None;
         }
     }
+}
+
+fn is_question(record: &Arrived) -> bool {
+    record.received.as_ref().is_ok_and(|it| matches!(it.body, Body::Question { .. }))
 }

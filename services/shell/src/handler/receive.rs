@@ -23,6 +23,9 @@ use uuid::Uuid;
 /// Commands older than this are refused: their outcome, kept 7 days, may soon be forgotten (protocol.md W5).
 pub(crate) const EXPIRY: TimeDelta = TimeDelta::days(6);
 
+/// A question older than this is passed over: nobody waits for so long, by whatever clock.
+const QUESTION_EXPIRY: TimeDelta = TimeDelta::hours(1);
+
 /// Why a record is refused.
 struct Wrong {
     code: &'static str,
@@ -62,7 +65,7 @@ impl Receiver<'_> {
     /// Only if waiting may help: the schema registry is away.
     pub(crate) async fn receive(&self, record: Record) -> Result<Received, String> {
         let headers = CommandHeaders::read(&record.headers);
-        let envelope = match &headers {
+        let mut envelope = match &headers {
             Ok(it) => Envelope {
                 command_id: Some(it.id),
                 correlation: Some(it.correlation),
@@ -87,6 +90,9 @@ impl Receiver<'_> {
             }
             Ok(headers) => self.body(&record, &headers, request_hash).await?,
         };
+        if matches!(body, Ok(Body::Question { .. })) && self.now - record.at >= QUESTION_EXPIRY {
+            envelope.reply_to = None;
+        }
         let Record { part, offset, at, key, headers, payload, .. } = record;
         let raw = Raw { key, headers, payload };
         let body = body.unwrap_or_else(|wrong| Body::Refused {
@@ -143,6 +149,13 @@ impl Receiver<'_> {
                 Err(error) => Err(wrong(code::UNDECODABLE, error.to_string())),
             };
         }
+        if let Some((fact, decider)) = self.deciders.for_question(schema.name()) {
+            let question =
+                fact.question(schema, datum).map_err(|reason| wrong(code::UNDECODABLE, reason))?;
+            let stream = question.stream();
+            self.check_place(record, stream)?;
+            return Ok(Body::Question { decider, question, stream, request_hash });
+        }
         let decider = self.deciders.for_command(schema.name()).ok_or_else(|| {
             let reason = format!("no decider of this context takes a {}", schema.name());
             wrong(code::UNKNOWN_COMMAND, reason)
@@ -153,16 +166,8 @@ impl Receiver<'_> {
             .command(schema, datum)
             .map_err(|reason| wrong(code::UNDECODABLE, reason))?;
         let stream = command.stream();
+        self.check_place(record, stream)?;
         let wrong = |code, reason| Wrong { code, reason, stream: Some(stream) };
-        let right = partition_of(stream, self.partitions);
-        if record.key.as_deref() != Some(stream.to_string().as_bytes()) || record.part != right {
-            let key = record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            let reason = format!(
-                "stream {stream} belongs in partition {right} under its own id, not in {} under {key:?}",
-                record.part
-            );
-            return Err(wrong(code::MISROUTED, reason));
-        }
         if self.now - record.at >= EXPIRY {
             let reason =
                 format!("sent at {}, too long ago: send it again with a new id", record.at);
@@ -176,6 +181,22 @@ impl Receiver<'_> {
         }
         let expected_version = headers.expected_version;
         Ok(Body::Command { decider, command, stream, asks, expected_version, request_hash })
+    }
+}
+
+impl Receiver<'_> {
+    /// Whether partition and key are those of the stream (protocol.md L1).
+    fn check_place(&self, record: &Record, stream: Uuid) -> Result<(), Wrong> {
+        let right = partition_of(stream, self.partitions);
+        if record.key.as_deref() == Some(stream.to_string().as_bytes()) && record.part == right {
+            return Ok(());
+        }
+        let key = record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let reason = format!(
+            "stream {stream} belongs in partition {right} under its own id, not in {} under {key:?}",
+            record.part
+        );
+        Err(Wrong { code: code::MISROUTED, reason, stream: Some(stream) })
     }
 }
 

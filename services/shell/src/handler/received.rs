@@ -1,5 +1,5 @@
 //! What came in on the command topic, understood as far as it can be.
-use super::decider::AnyCommand;
+use super::{decider::AnyCommand, fact::AnyQuestion};
 use chrono::{DateTime, Utc};
 use functions::Unique;
 use sha2::{Digest, Sha256};
@@ -25,6 +25,14 @@ pub(crate) struct Received {
     pub(crate) body: Body,
     /// The record itself, for the dead letters.
     pub(crate) raw: Raw,
+}
+
+impl Received {
+    /// Whether it is a question that somebody waits for the answer to.
+    pub(crate) fn is_asked(&self) -> bool {
+        let Envelope { command_id, reply_to, .. } = &self.envelope;
+        matches!(self.body, Body::Question { .. }) && command_id.is_some() && reply_to.is_some()
+    }
 }
 
 /// What of a command's envelope goes on to its events and its reply.
@@ -55,6 +63,14 @@ pub(crate) enum Body {
         request_hash: RequestHash,
         stream: Option<Uuid>,
         dead: bool,
+    },
+    /// Changes nothing, and is answered from the stream as it is then (protocol.md F1).
+    Question {
+        /// Which decider of the context answers.
+        decider: usize,
+        question: Box<dyn AnyQuestion>,
+        stream: Uuid,
+        request_hash: RequestHash,
     },
     /// An aggregator misses events after this `pseq` (protocol.md V4).
     Republish { from_pseq: i64 },

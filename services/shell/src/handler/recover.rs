@@ -48,6 +48,10 @@ impl<L: Log, S: Store> Handler<L, S> {
             let records = it.events().records();
             schemas.extend(records.map(|it| (it.fingerprint(), it.json().to_owned())));
         }
+        for it in self.deciders.facts() {
+            self.codec.prepare(it.questions).await.map_err(|it| it.to_string())?;
+            self.codec.prepare(it.answers).await.map_err(|it| it.to_string())?;
+        }
         self.codec.prepare(Reply::family()).await.map_err(|it| it.to_string())?;
         self.ledger.keep_schemas(&schemas).await.map_err(|it| it.to_string())?;
         self.attempts = 0;
@@ -142,7 +146,8 @@ impl<L: Log, S: Store> Handler<L, S> {
         let mut recreated: BTreeMap<i32, i64> = BTreeMap::new();
         for it in &passed {
             let outcome = it.envelope.command_id.and_then(|id| found.outcomes.get(&id));
-            let is_control = matches!(it.body, Body::Republish { .. });
+            // Questions do not come here: they are evaluated again.
+            let is_control = matches!(it.body, Body::Republish { .. } | Body::Question { .. });
             match (outcome, &it.envelope.reply_to) {
                 (Some(row), Some(to)) => {
                     // It may have been written with an older schema than replies are sent with.
@@ -154,7 +159,9 @@ impl<L: Log, S: Store> Handler<L, S> {
                         command_id: row.command_id,
                         request_hash,
                         traceparent: it.envelope.traceparent.clone(),
+                        record: Reply::schema(),
                         datum: outcome_datum(&body).to_vec(),
+                        rests_on: None,
                     });
                 }
                 (Some(_), None) => {}

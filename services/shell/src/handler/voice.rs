@@ -131,16 +131,17 @@ impl<L: Log> Voice<'_, L> {
         if answers.is_empty() {
             return;
         }
-        let mut records = Reply::family().records();
-        let Some(record) = records.next() else { return };
-        let id = self.codec.id("replies", record.name(), record.fingerprint(), record.json()).await;
-        let Ok(id) = id else { return };
+        let topic = Reply::family().topic;
         for it in answers {
+            let Answer { record, .. } = it;
+            let id = self.codec.id(topic, record.name(), record.fingerprint(), record.json()).await;
+            let Ok(id) = id else { continue };
             let headers = ReplyHeaders {
                 command_id: it.command_id,
                 request_hash: it.request_hash,
                 instance: it.to.instance.clone(),
                 fingerprint: record.fingerprint(),
+                rests_on: it.rests_on,
                 traceparent: it.traceparent.clone(),
             };
             let record = Outgoing {

@@ -191,7 +191,13 @@ impl<L: Log, S: Store> Handler<L, S> {
         let look_up_claims = self.contested > 0;
         let mut streams = BTreeMap::new();
         for it in work {
-            let Body::Command { decider, stream, asks, .. } = &it.body else { continue };
+            let (decider, stream, asks) = match &it.body {
+                Body::Command { decider, stream, asks, .. } => (decider, stream, asks.as_slice()),
+                Body::Question { decider, stream, .. } if it.is_asked() => {
+                    (decider, stream, [].as_slice())
+                }
+                Body::Question { .. } | Body::Refused { .. } | Body::Republish { .. } => continue,
+            };
             match self.cache.get(*stream) {
                 Some(cached) => drop(streams.insert(*stream, cached.clone())),
                 None => drop(ask.streams.insert(*stream, self.deciders.at(*decider).fold())),
@@ -415,12 +421,14 @@ impl<L: Log, S: Store> Handler<L, S> {
 
 fn unstorable(it: Received, why: &str) -> Received {
     let stream = match &it.body {
-        Body::Command { stream, .. } => Some(*stream),
+        Body::Command { stream, .. } | Body::Question { stream, .. } => Some(*stream),
         Body::Refused { stream, .. } => *stream,
         Body::Republish { .. } => None,
     };
     let hash = match &it.body {
-        Body::Command { request_hash, .. } | Body::Refused { request_hash, .. } => *request_hash,
+        Body::Command { request_hash, .. }
+        | Body::Question { request_hash, .. }
+        | Body::Refused { request_hash, .. } => *request_hash,
         Body::Republish { .. } => request_hash("", &[], None),
     };
     let reason = why.to_owned();

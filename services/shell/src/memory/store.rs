@@ -190,6 +190,14 @@ impl MemoryStore {
         })
     }
 
+    /// Changes every row of a view, as nobody should.
+    pub fn spoil(&self, context: &str, table: &str, spoil: impl Fn(&mut serde_json::Value)) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let views = &mut inner.contexts.entry(context.to_owned()).or_default().views;
+        let tables = views.iter_mut().filter(|(of, _)| of.table == table);
+        tables.for_each(|(_, it)| it.rows.values_mut().for_each(&spoil));
+    }
+
     /// The number of events of a partition that a view has, in the generation that is furthest behind.
     #[must_use]
     pub fn shown(&self, context: &str, table: &str, topic: &str, part: i32) -> i64 {

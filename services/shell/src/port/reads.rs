@@ -1,5 +1,5 @@
 //! How others read a context's store: the BFF, and those who watch the process.
-use super::store::{CheckpointRow, OutcomeRow, StoreError};
+use super::store::{CheckpointRow, OutcomeRow, Past, StoreError};
 use crate::{
     reads::{Counts, Query},
     status::ContextReport,
@@ -82,7 +82,7 @@ pub struct Head {
 }
 
 /// What the BFF reads. Shared by many requests at once.
-pub trait Reads: Send + Sync + 'static {
+pub trait Reads: Past {
     /// What became of these commands.
     fn outcomes<'a>(
         &'a self,

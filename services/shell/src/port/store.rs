@@ -3,6 +3,7 @@ pub use super::{
     generation::{
         BuildOrder, CutOver, Generation, GenerationRow, GenerationState, Generations, Switched,
     },
+    past::{Past, Versions},
     reads::{Change, Changes, Export, Head, Mark, RawRows, Reads},
 };
 

@@ -64,7 +64,8 @@ impl From<Event> for EventRow {
     }
 }
 
-const EVENT: &str = "part, pseq, stream, version, type, schema, data, meta::text as meta, at";
+pub(super) const EVENT: &str =
+    "part, pseq, stream, version, type, schema, data, meta::text as meta, at";
 
 impl PostgresLedger {
     /// Runs a query on the connection; a connection in doubt is dropped.

@@ -77,6 +77,10 @@ impl PostgresReads {
         Ok(it)
     }
 
+    pub(super) fn pool(&self, name: &str) -> Result<PgPool, StoreError> {
+        Ok(self.context(name)?.pool)
+    }
+
     /// The generation that is read of the version that this build knows, as far as is known here.
     async fn generation(
         &self,

@@ -3,11 +3,13 @@
 mod bad_records;
 mod claims;
 mod counted;
+mod facts;
 mod faults;
 mod fleet;
 mod generations;
 mod handler;
 mod live;
+mod history;
 mod lost_logs;
 mod positions;
 mod reads;

@@ -2,7 +2,7 @@
 use functions::Message;
 use shared_events::{
     Decoded, RecordSchema, WriterSchema, committed,
-    customers::{CustomerCommand, CustomerEvent},
+    customers::{AskCustomerState, CustomerCommand, CustomerEvent, CustomerState},
     families,
     fleet::{Reply, RepublishEvents},
     frame::{frame, unframe},
@@ -75,6 +75,8 @@ fn outcome(bytes: &[u8]) {
 fn by_everybody(writer: &WriterSchema, datum: &[u8]) {
     by::<CustomerCommand>(writer, datum);
     by::<CustomerEvent>(writer, datum);
+    by::<AskCustomerState>(writer, datum);
+    by::<CustomerState>(writer, datum);
     by::<Reply>(writer, datum);
     by::<RepublishEvents>(writer, datum);
 }

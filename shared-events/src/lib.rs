@@ -21,6 +21,7 @@ pub mod customers;
 pub mod fleet;
 pub mod frame;
 pub mod headers;
+mod json;
 mod known;
 mod macros;
 mod message;
@@ -32,6 +33,7 @@ pub mod wire;
 #[path = "private.rs"]
 pub mod __private;
 
+pub use json::JsonError;
 pub use known::{Committed, committed, known_schema};
 pub use message::{DecodeError, Decoded, EncodeError, Family, Kind, Message};
 pub use money::Money;

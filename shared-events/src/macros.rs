@@ -107,12 +107,6 @@ macro_rules! messages {
                 }
             }
 
-            fn json(&self) -> $crate::__private::Value {
-                match self {
-                    $(Self::$record(record) => $crate::__private::json(record),)+
-                }
-            }
-
             fn decode(
                 writer: &$crate::WriterSchema,
                 datum: &[u8],
@@ -131,6 +125,24 @@ macro_rules! messages {
                     }
                 )+)?
                 Ok($crate::Decoded::FromTheFuture)
+            }
+
+            fn json(&self) -> $crate::__private::Value {
+                match self {
+                    $(Self::$record(record) => $crate::__private::json(record),)+
+                }
+            }
+
+            fn from_json(
+                record: &str,
+                json: &$crate::__private::Value,
+            ) -> ::core::result::Result<Self, $crate::JsonError> {
+                $(
+                    if record == $record::NAME {
+                        return $crate::__private::from_json(record, json).map(Self::$record);
+                    }
+                )+
+                Err(Self::family().unknown(record))
             }
         }
     };
@@ -172,10 +184,6 @@ macro_rules! message {
                 $crate::__private::encode_record($record::schema(), self, into)
             }
 
-            fn json(&self) -> $crate::__private::Value {
-                $crate::__private::json(self)
-            }
-
             fn decode(
                 writer: &$crate::WriterSchema,
                 datum: &[u8],
@@ -185,6 +193,20 @@ macro_rules! message {
                     return Ok($crate::Decoded::Messages(::std::vec![record]));
                 }
                 Ok($crate::Decoded::FromTheFuture)
+            }
+
+            fn json(&self) -> $crate::__private::Value {
+                $crate::__private::json(self)
+            }
+
+            fn from_json(
+                record: &str,
+                json: &$crate::__private::Value,
+            ) -> ::core::result::Result<Self, $crate::JsonError> {
+                if record == $record::NAME {
+                    return $crate::__private::from_json(record, json);
+                }
+                Err(<Self as $crate::Message>::family().unknown(record))
             }
         }
     };

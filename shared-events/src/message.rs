@@ -1,6 +1,6 @@
 //! What every message can do.
 use crate::{
-    RecordSchema, WriterSchema, clip,
+    JsonError, RecordSchema, WriterSchema, clip,
     wire::{Reading, Wire, Writing},
 };
 use apache_avro::error::Details;
@@ -38,6 +38,12 @@ pub trait Message: Clone + Debug + PartialEq + Send + Sync + Sized + 'static {
     /// # Errors
     /// The bytes are not a datum of that schema, all of it and nothing more.
     fn decode(writer: &WriterSchema, datum: &[u8]) -> Result<Decoded<Self>, DecodeError>;
+
+    /// A message from the full name of a record that is written today, and its fields.
+    ///
+    /// # Errors
+    /// There is no such record, or a field is missing, unknown or of another type.
+    fn from_json(record: &str, json: &serde_json::Value) -> Result<Self, JsonError>;
 }
 
 /// What a datum turned out to be.
@@ -93,6 +99,14 @@ impl Family {
     #[must_use]
     pub fn knows(&self, record: &str) -> bool {
         self.records().chain(self.retired()).any(|it| it.name() == record)
+    }
+
+    /// A record of this name is not written.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn unknown(&self, record: &str) -> JsonError {
+        let known: Vec<&str> = self.records().map(RecordSchema::name).collect();
+        JsonError::UnknownRecord { record: clip(record, 120), known: known.join(", ") }
     }
 
     /// The records that are still read, but no longer written.

@@ -1,4 +1,5 @@
 //! What the macros' expansions call; no part of the interface.
+pub use crate::json::from_json;
 pub use crate::message::{decode_record, encode_record};
 pub use serde::de::{Deserializer, MapAccess};
 pub use serde::ser::{SerializeStruct, Serializer};

@@ -123,7 +123,7 @@ pub(crate) fn of<'a, T: Send + Sync + 'static>(context: &Context<'a>) -> Result<
 
 /// What became of a command.
 #[derive(SimpleObject)]
-struct CommandStatus {
+pub(crate) struct CommandStatus {
     /// The command.
     command_id: Uuid,
     /// How far it has come.
@@ -157,7 +157,7 @@ impl CommandStatus {
         Self { command_id: id, status, reason: None, message: None, stream_id: None, version: None }
     }
 
-    fn decided(id: Uuid, answer: Answer) -> Self {
+    pub(crate) fn decided(id: Uuid, answer: Answer) -> Self {
         let (status, version) = match answer.verdict {
             Verdict::Accepted => (Progress::Accepted, Some(answer.version)),
             Verdict::Rejected => (Progress::Rejected, None),

@@ -1,4 +1,5 @@
 //! What can be configured of the GraphQL endpoint.
+use crate::operator::Token;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -33,6 +34,15 @@ pub struct Config {
         action = clap::ArgAction::Set
     )]
     pub introspection: bool,
+
+    /// What operators send in the header `Flotilla-Operator` to deal with dead letters; without it nobody can
+    #[arg(
+        long = "graphql-operator-token",
+        env = "FLOTILLA_GRAPHQL_OPERATOR_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    pub operator_token: Option<Token>,
 
     /// How deep fields may be nested
     #[arg(
@@ -220,6 +230,7 @@ impl Default for Config {
             http: LOCAL,
             assets: None,
             introspection: true,
+            operator_token: None,
             depth: 20,
             complexity: 10_000,
             fields: 1_000,

@@ -17,6 +17,8 @@ pub enum Code {
     VersionConflict,
     /// The command id was used before, for another command.
     CommandIdReused,
+    /// It is for operators, and the request has not their token.
+    Forbidden,
     /// A value is wrong; `path` says where.
     InvalidInput,
     /// The GraphQL document cannot be read, or does not fit the schema.
@@ -49,6 +51,7 @@ impl Code {
             Self::Rejected => "REJECTED",
             Self::VersionConflict => "VERSION_CONFLICT",
             Self::CommandIdReused => "COMMAND_ID_REUSED",
+            Self::Forbidden => "FORBIDDEN",
             Self::InvalidInput => "INVALID_INPUT",
             Self::InvalidDocument => "INVALID_DOCUMENT",
             Self::InvalidRequest => "INVALID_REQUEST",

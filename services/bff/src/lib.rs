@@ -22,6 +22,7 @@ mod filter;
 mod history;
 pub mod http;
 pub mod limits;
+mod operator;
 mod order;
 mod registering;
 pub mod relay;
@@ -31,5 +32,6 @@ mod service;
 pub mod session;
 
 pub use config::Config;
+pub use operator::Token;
 pub use schema::{Mutation, Query, Schema, Subscription, schema, sdl};
 pub use service::service;

@@ -8,6 +8,7 @@ use crate::{
     },
     errors::Failure,
     history::{EventPages, HistoryQueries},
+    operator::{Gate, OperatorMutations, OperatorQueries},
     session::Session,
 };
 use async_graphql::{
@@ -22,11 +23,17 @@ use std::{any::TypeId, sync::Arc};
 
 /// What can be asked.
 #[derive(MergedObject, Default)]
-pub struct Query(CustomerQueries, CustomerPastQueries, CommandQueries, HistoryQueries);
+pub struct Query(
+    CustomerQueries,
+    CustomerPastQueries,
+    CommandQueries,
+    HistoryQueries,
+    OperatorQueries,
+);
 
 /// What can be commanded. Each mutation is one command; several in one request are sent one after another.
 #[derive(MergedObject, Default)]
-pub struct Mutation(CustomerMutations);
+pub struct Mutation(CustomerMutations, OperatorMutations);
 
 /// What can be subscribed to.
 #[derive(MergedSubscription, Default)]
@@ -43,6 +50,7 @@ pub fn schema(config: &Config, client: Client) -> Schema {
         .extension(Complexity(config.complexity))
         .extension(Loaders { client: client.clone(), patience })
         .data(client)
+        .data(Gate(config.operator_token.clone()))
         .data(patience)
         .data(RowsMax::from(config));
     if config.introspection {

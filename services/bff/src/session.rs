@@ -16,6 +16,8 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub const WAIT_MS: &str = "flotilla-wait-ms";
 /// The header, of requests and answers, with the correlation id.
 pub const CORRELATION: &str = "x-correlation-id";
+/// The header with the operators' token.
+pub const OPERATOR: &str = "flotilla-operator";
 const TRACE_PARENT: &str = "traceparent";
 /// What a connection can say of all that comes over it.
 pub(crate) const OF_CONNECTION: [&str; 4] = [POSITION, WAIT_MS, CORRELATION, TRACE_PARENT];
@@ -30,6 +32,7 @@ pub struct Session {
     /// The id of the request's only command, if the client gave it in a header.
     pub idempotency_key: Option<Uuid>,
     wait: Option<Duration>,
+    operator: Secret,
     seen: Mutex<Position>,
     sent: Mutex<Vec<Uuid>>,
 }
@@ -68,9 +71,16 @@ impl Session {
             traceparent: traceparent.unwrap_or_else(new_traceparent),
             idempotency_key,
             wait,
+            operator: Secret(given(OPERATOR).map(str::to_owned)),
             seen: Mutex::new(seen),
             sent: Mutex::default(),
         })
+    }
+
+    /// What the client says to be an operator by.
+    #[must_use]
+    pub fn operator(&self) -> Option<&str> {
+        self.operator.0.as_deref()
     }
 
     /// How long a view is waited for: as configured, or less if the client asks so.
@@ -97,6 +107,15 @@ impl Session {
     /// The commands that were sent: where the request ends before they are answered, they may yet be decided.
     pub fn sent(&self) -> Vec<Uuid> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A text that is never shown.
+struct Secret(Option<String>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
     }
 }
 

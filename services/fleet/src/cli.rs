@@ -4,6 +4,7 @@ mod backup;
 mod bench;
 mod chaos;
 mod console;
+mod dead_letters;
 mod difference;
 mod explain;
 mod fetch;
@@ -11,8 +12,8 @@ mod history;
 mod migrate;
 mod mistakes;
 pub mod options;
-mod progress;
 mod past;
+mod progress;
 mod rebuild;
 mod replay;
 mod republish;
@@ -63,6 +64,8 @@ enum Command {
     Services(services::Options),
     /// Run some of the services against servers that are already there
     Run(Box<run::Options>),
+    /// Deal with commands that could not be decided, and events that a view could not fold
+    DeadLetters(dead_letters::Options),
     /// Print, check and register the schemas of all messages
     Schema(schema::Options),
     /// Run the whole fleet in virtual time with faults by seed, and check every promise
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
             Command::Status(options) => status::run(options).await,
             Command::Services(options) => Ok(services::run(&options)),
             Command::Run(options) => run::run(*options).await,
+            Command::DeadLetters(options) => dead_letters::run(options).await,
             Command::Chaos(options) => chaos::run(options).await,
             Command::Schema(options) => schema::run(options).await,
             Command::Simulate(options) => simulate::run(&options),

@@ -2,6 +2,7 @@
 //! row once, together with its checkpoint.
 //!
 //! architecture.md section 4 has the idea, protocol.md the rules; the numbers in comments are the rules'.
+mod again;
 mod arrange;
 pub(crate) mod fold;
 mod keep;

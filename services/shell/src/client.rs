@@ -1,8 +1,8 @@
 //! The fleet as those who send commands and read views see it.
 mod command;
 mod connect;
-mod live;
 mod fact;
+mod live;
 mod past;
 mod read;
 mod replies;
@@ -10,9 +10,9 @@ mod replies;
 pub use crate::reads::{Count, Counts, Exported, Query, ReadError, Rows};
 pub use command::Client;
 pub(crate) use command::{Inner, Settings};
+pub use fact::{Fact, FactError};
 pub(crate) use live::feeds;
 pub use live::{Followed, Lost, Place, Update};
-pub use fact::{Fact, FactError};
 pub(crate) use replies::{follow_replies, look_up_late_replies};
 
 use crate::position::Position;

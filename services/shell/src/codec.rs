@@ -167,10 +167,11 @@ pub fn headers_json(headers: &shared_events::headers::RawHeaders) -> String {
         Ok(text) if !text.contains('\0') => text.to_owned(),
         _ => hex(bytes),
     };
-    let object: serde_json::Map<String, serde_json::Value> = headers
-        .iter()
-        .map(|(name, value)| (text(name.as_bytes()), serde_json::Value::String(text(value))))
-        .collect();
+    let mut object = serde_json::Map::new();
+    for (name, value) in headers {
+        // Of a name that comes twice, the first counts.
+        object.entry(text(name.as_bytes())).or_insert_with(|| text(value).into());
+    }
     serde_json::Value::Object(object).to_string()
 }
 

@@ -10,6 +10,7 @@ use axum::{Json, Router, extract::State, http::StatusCode, response::IntoRespons
 use futures::future::join_all;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -59,25 +60,42 @@ async fn ready(State(Watched { status, .. }): State<Watched>) -> impl IntoRespon
 }
 
 async fn tell(State(watched): State<Watched>) -> Json<Report> {
-    let contexts = watched.status.contexts().into_iter().map(|context| async {
-        let asked = watched.clock.timeout(STORE_PATIENCE, watched.reads.troubles(&context)).await;
-        let report = match asked {
-            Some(Ok(it)) => it,
-            Some(Err(error)) => unknown(error.to_string()),
-            None => unknown(format!("the store does not answer within {STORE_PATIENCE:?}")),
-        };
-        (context, report)
-    });
-    let contexts = join_all(contexts).await.into_iter().collect();
+    let contexts = watched.contexts().await;
     Json(Report { contexts, ..watched.status.report() })
+}
+
+impl Watched {
+    /// What the contexts that the process works for keep aside.
+    async fn contexts(&self) -> BTreeMap<String, ContextReport> {
+        let contexts = self.status.contexts().into_iter().map(|context| async {
+            let asked = self.clock.timeout(STORE_PATIENCE, self.reads.troubles(&context)).await;
+            let report = match asked {
+                Some(Ok(it)) => it,
+                Some(Err(error)) => unknown(error.to_string()),
+                None => unknown(format!("the store does not answer within {STORE_PATIENCE:?}")),
+            };
+            (context, report)
+        });
+        join_all(contexts).await.into_iter().collect()
+    }
 }
 
 fn unknown(why: String) -> ContextReport {
     ContextReport { error: Some(why), ..ContextReport::default() }
 }
 
-async fn metrics(State(Watched { status, .. }): State<Watched>) -> String {
-    for (name, service) in status.services() {
+async fn metrics(State(watched): State<Watched>) -> String {
+    // What is not known keeps its last value.
+    let known = watched.contexts().await.into_iter().filter(|(_, it)| it.error.is_none());
+    for (context, it) in known {
+        let open = it.dead_letters.iter().map(|it| it.count).sum();
+        gauge("flotilla_dead_letters_open", &[("context", context.clone())], open);
+        for it in it.parked {
+            let labels = [("context", context.clone()), ("view", it.view)];
+            gauge("flotilla_parked_events_open", &labels, it.events);
+        }
+    }
+    for (name, service) in watched.status.services() {
         for ((topic, part), it) in service.parts {
             let labels = [("service", name.clone()), ("partition", format!("{topic}/{part}"))];
             if let Some(lag) = it.lag {

@@ -26,3 +26,13 @@ pub fn event_id(command_id: Uuid, index: usize) -> Uuid {
 pub(crate) fn request_id(instance: Uuid, what: &str) -> Uuid {
     Uuid::new_v5(&instance, what.as_bytes())
 }
+
+/// The id of the command that is made of a dead letter: the same one for the same letter, attempt and content, so that
+/// an attempt whose answer was lost has one effect when it is made again.
+#[must_use]
+pub(crate) fn resubmission_id(letter: &str, attempt: usize, bytes: [&[u8]; 2]) -> Uuid {
+    let [before, after] = bytes;
+    let before = Uuid::new_v5(&Uuid::NAMESPACE_OID, before);
+    let after = Uuid::new_v5(&before, after);
+    Uuid::new_v5(&after, format!("{letter} {attempt}").as_bytes())
+}

@@ -17,6 +17,7 @@ pub mod history;
 pub mod http;
 pub mod ids;
 pub mod kafka;
+pub mod letters;
 pub mod memory;
 pub mod names;
 pub mod partition;

@@ -7,6 +7,7 @@ mod fleet;
 mod generations;
 mod group;
 mod ledger;
+mod letters;
 mod locks;
 mod log;
 mod past;

@@ -2,7 +2,9 @@
 //!
 //! Each has a real implementation (`kafka`, `postgres`) and one in memory (`memory`); the loops cannot tell.
 //! Methods are `async` without `Send`: a loop lives on one thread.
+mod aside;
 mod generation;
+mod letters;
 pub mod log;
 mod past;
 mod reads;

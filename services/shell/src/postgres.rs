@@ -1,4 +1,5 @@
 //! The store on Postgres. Nothing outside this module names sqlx.
+mod again;
 mod changes;
 mod compare;
 mod connection;
@@ -7,6 +8,7 @@ mod export;
 mod gather;
 mod generations;
 mod ledger;
+mod letters;
 mod migrate;
 mod news;
 mod past;

@@ -3,7 +3,10 @@
 //! They come from the event table, one partition after another, each in order, as of one instant.
 use crate::{
     Shell,
-    handler::{decider::Deciders, envelope::event_headers},
+    handler::{
+        decider::{AnyDecider, Deciders},
+        envelope::event_headers,
+    },
     kafka::TopicError,
     port::{
         log::{Deliveries, Log as _, LogError, Outgoing, Producer as _, Receipt, SendError},
@@ -14,7 +17,7 @@ use crate::{
 };
 use functions::Context;
 use serde_json::{Value, json};
-use shared_events::frame;
+use shared_events::{RecordSchema, frame};
 use std::{
     collections::{HashMap, VecDeque},
     fs, io,
@@ -124,9 +127,9 @@ impl To {
 /// If the context has no such event.
 pub fn records<C: Context>(types: &[String]) -> Result<Vec<String>, ReplayError> {
     let deciders = Deciders::of::<C>();
-    let families = deciders.iter().map(|it| it.events());
+    let families = deciders.iter().map(AnyDecider::events);
     let known: Vec<&str> =
-        families.flat_map(|it| it.records().chain(it.retired())).map(|it| it.name()).collect();
+        families.flat_map(|it| it.records().chain(it.retired())).map(RecordSchema::name).collect();
     let full = |wanted: &String| {
         let is_it = |it: &&&str| **it == wanted || it.rsplit('.').next() == Some(wanted);
         known.iter().find(is_it).map(|it| (*it).to_owned()).ok_or_else(|| {

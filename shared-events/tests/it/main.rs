@@ -5,6 +5,7 @@ mod boundaries;
 mod compatibility;
 mod headers;
 mod history;
+mod json;
 mod schemas;
 mod toy;
 mod upcasting;

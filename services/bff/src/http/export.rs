@@ -110,6 +110,7 @@ fn status(code: Code) -> StatusCode {
     match code {
         Code::InvalidInput | Code::Failed => StatusCode::BAD_REQUEST,
         Code::Pending | Code::Rebuilding | Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Forbidden => StatusCode::FORBIDDEN,
         Code::Rejected
         | Code::VersionConflict
         | Code::CommandIdReused

@@ -6,6 +6,7 @@ mod customers;
 mod faults;
 mod fleet;
 mod live;
+mod operators;
 mod pages;
 mod positions;
 mod pressure;

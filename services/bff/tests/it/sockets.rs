@@ -272,8 +272,8 @@ async fn sockets_and_streams_end_with_the_service() {
     server.shutdown.cancel();
     assert_eq!(socket.hear().await, closed(1001, "Going away: subscribe again elsewhere"));
     assert_eq!(events.text().await.expect("an end"), "", "no complete: it is to be begun again");
-    let served = Clock::system().timeout(Duration::from_secs(2), &mut server.served).await;
-    assert!(served.is_some(), "nothing holds it up");
+    let end = Clock::system().timeout(Duration::from_secs(2), &mut server.served).await;
+    assert!(end.is_some(), "nothing holds it up");
 }
 
 #[tokio::test]

@@ -80,27 +80,30 @@ fn show(it: &Explained) {
     let is = match (&it.row, &it.removed_by) {
         (Some(_), _) => format!("made of {events} events"),
         (None, Some(_)) => format!("is no more; {events} events were about it"),
-        (None, None) => "is not there, and no event is about it".to_owned(),
+        (None, None) if events == 0 => "is not there, and no event is about it".to_owned(),
+        (None, None) => format!("is not in the view; {events} events are about it"),
     };
     let how = if it.scanned { "all events of the context" } else { "the events of its stream" };
     let early = if it.ended_early { ", and no more: something may be missing" } else { "" };
     console::line(&format!("{view} {key}: {is} ({} of {how} looked at{early})", it.looked_at));
     if let Some(by) = &it.removed_by {
-        console::line(&format!("  taken away by {}", source(by).join("  ")));
+        console::line(&format!("  taken away by {}", source(by, it.scanned).join("  ")));
     }
     let mut rows = Vec::new();
     for field in &it.fields {
         let mut name = (field.name.to_owned(), text(&field.value), field.changes.to_string());
         for by in &field.set_by {
             let (field, value, changes) = std::mem::take(&mut name);
-            rows.push([field, value, changes].into_iter().chain(source(by)).collect());
+            rows.push([field, value, changes].into_iter().chain(source(by, it.scanned)).collect());
         }
     }
     if !rows.is_empty() {
-        let header = [
-            "field", "value", "changes", "set by", "at", "stream", "command", "request", "actor",
-            "trace",
+        let mut header = vec![
+            "field", "value", "changes", "set by", "at", "command", "request", "actor", "trace",
         ];
+        if it.scanned {
+            header.push("stream");
+        }
         console::line(console::columns(&header, &rows).trim_end());
     }
     if it.not_yet > 0 {
@@ -125,15 +128,19 @@ fn show(it: &Explained) {
     }
 }
 
-fn source(it: &SetBy) -> Vec<String> {
+/// The stream is named only where there are several.
+fn source(it: &SetBy, names_stream: bool) -> Vec<String> {
     let or_none = |it: &Option<String>| it.clone().unwrap_or_else(|| "-".to_owned());
-    vec![
+    let mut all = vec![
         format!("{} (version {})", it.record, it.version),
         instant(it.at),
-        it.stream.to_string(),
         it.origin.command_id.to_string(),
         it.origin.correlation.to_string(),
         or_none(&it.origin.actor),
         or_none(&it.origin.trace_id),
-    ]
+    ];
+    if names_stream {
+        all.push(it.stream.to_string());
+    }
+    all
 }

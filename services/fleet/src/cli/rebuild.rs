@@ -225,4 +225,4 @@ pub(super) async fn cut_over(
 
 const PULSE: Duration = Duration::from_millis(200);
 const STANDSTILL: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);

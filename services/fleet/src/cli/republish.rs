@@ -67,14 +67,10 @@ async fn one<C: Context>(options: &Options, shell: &Shell) -> anyhow::Result<()>
     .await?;
     meter.done();
     let topic = shell.names().events(C::NAME);
-    match count {
-        0 => {
-            console::line(&format!("There are no such events of {}: nothing to publish.", C::NAME))
-        }
-        count => console::line(&format!(
-            "{count} events of {} partitions stand in {topic} again, in order.",
-            parts.len()
-        )),
-    }
+    let parts = parts.len();
+    console::line(&match count {
+        0 => format!("There are no such events of {}: nothing to publish.", C::NAME),
+        count => format!("{count} events of {parts} partitions stand in {topic} again, in order."),
+    });
     Ok(())
 }

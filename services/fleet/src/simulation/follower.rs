@@ -5,7 +5,7 @@ use crate::proof::Anomaly;
 use customers::views::Customer;
 use functions::View as _;
 use futures::{
-    StreamExt as _,
+    StreamExt,
     future::{Either, select},
 };
 use shell::{
@@ -31,10 +31,10 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(seed: u64, cluster: &Rc<Cluster>, seen: &Rc<RefCell<Seen>>) -> Self {
+    pub(super) fn new(random: Random, cluster: &Rc<Cluster>, seen: &Rc<RefCell<Seen>>) -> Self {
         Self {
             cluster: Rc::clone(cluster),
-            random: Random::new(seed, 90),
+            random,
             seen: Rc::clone(seen),
             place: None,
             position: Position::new(),
@@ -68,7 +68,7 @@ impl Follower {
         let followed = Followed::Rows { filter: Filter::default(), after: Some(place) };
         let ask = async move |bff: Client| {
             let updates = bff.follow::<Customer>(followed, ROWS_MAX, &seen, WAIT).await;
-            updates.map(|it| it.boxed_local())
+            updates.map(StreamExt::boxed_local)
         };
         let mut updates = match self.ask(ask).await {
             Some(Ok(updates)) => updates,

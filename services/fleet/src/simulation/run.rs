@@ -83,7 +83,7 @@ pub fn run(plan: &Plan, timeline: &Timeline) -> Outcome {
         scheduler.spawner.spawn(who, caller.run());
     }
     let who = cluster.new_process("follower".to_owned());
-    scheduler.spawner.spawn(who, Follower::new(plan.seed, &cluster, &seen).run());
+    scheduler.spawner.spawn(who, Follower::new(Random::new(plan.seed, 90), &cluster, &seen).run());
     let world = cluster.new_process("world".to_owned());
     scheduler.spawner.spawn(world, disturb(Rc::clone(&cluster)));
     let supervised = Rc::clone(&cluster);

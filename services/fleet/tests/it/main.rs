@@ -19,6 +19,7 @@ mod handlers;
 mod hostile;
 mod hostile_input;
 mod instances;
+mod letters;
 /// Following what changes: the same tests as on the fleet in memory.
 #[path = "../../../bff/tests/it/live.rs"]
 mod live;

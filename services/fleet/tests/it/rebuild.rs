@@ -24,7 +24,7 @@ async fn done(fleet: &Fleet, arguments: &[&str]) -> Output {
     tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
 }
 
-async fn succeeds(fleet: &Fleet, arguments: &[&str]) -> String {
+pub(crate) async fn succeeds(fleet: &Fleet, arguments: &[&str]) -> String {
     let out = done(fleet, arguments).await;
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{arguments:?}: {said}");

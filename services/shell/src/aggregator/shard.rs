@@ -69,6 +69,10 @@ pub(crate) struct Aggregator<V: View, L: Log, S: Store> {
     pub(super) retry: BTreeMap<Place, Duration>,
     /// The streams that wait, and why.
     pub(super) parked: BTreeMap<(Place, Uuid), String>,
+    /// Events that are passed over, by their numbers.
+    pub(super) discarded: BTreeSet<(Place, i64)>,
+    /// When it is looked whether streams are to be tried again.
+    pub(super) next_retry: Duration,
     /// Rows seen lately; `None`: there is none.
     pub(super) rows: LruCache<String, Option<V>>,
     next_commit: Duration,
@@ -120,6 +124,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             parts: BTreeMap::new(),
             retry: BTreeMap::new(),
             parked: BTreeMap::new(),
+            discarded: BTreeSet::new(),
+            next_retry: Duration::ZERO,
             rows: LruCache::new(cache),
             next_commit: Duration::ZERO,
             next_check: Duration::ZERO,
@@ -157,7 +163,13 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let mut arrived = std::mem::take(&mut self.ahead);
         if arrived.is_empty() {
             let busy = !self.retry.is_empty() || self.parts.values().any(|it| it.gap != Gap::None);
-            let wait = if busy { BUSY_WAIT } else { IDLE_WAIT };
+            let wait = if self.is_trying() {
+                Duration::ZERO
+            } else if busy {
+                BUSY_WAIT
+            } else {
+                IDLE_WAIT
+            };
             let records = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
@@ -177,12 +189,14 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             self.throttle(records, shutdown).await;
         }
         self.look_for_missing().await?;
+        self.try_again().await?;
         self.tick().await
     }
 
     /// A build may have been told to leave the servers to others for most of the time.
     async fn throttle(&self, records: usize, shutdown: &CancellationToken) {
         let Some(per_second) = self.order.events_per_second_max else { return };
+        #[expect(clippy::cast_precision_loss, reason = "a batch is never so large")]
         let seconds = records as f64 / f64::from(per_second.max(1));
         tokio::select! {
             biased;
@@ -270,10 +284,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         // Somebody else may have owned them meanwhile, also if the group never said so.
         self.forget_rows();
         let mut rows = self.store.acquire(&self.generation, places).await?;
-        self.parked.retain(|(place, _), _| !places.contains(place));
-        for (topic, part, stream, reason) in self.store.parked(&self.generation, places).await? {
-            self.parked.insert(((topic, part), stream), reason);
-        }
+        self.take_aside(places).await?;
         let mut behind = Vec::new();
         for row in &mut rows {
             let topic = self.topic(&row.topic);

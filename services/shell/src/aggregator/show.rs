@@ -44,6 +44,9 @@ struct After {
     caught_up: bool,
 }
 
+/// Rows by their keys; `None`: there is none.
+pub(super) type Rows<V> = BTreeMap<String, Option<V>>;
+
 /// Why events were not shown.
 pub(super) enum Shown {
     Trouble(Trouble),
@@ -140,6 +143,15 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                 (None, _) if parked.contains(&stream) => {
                     What::Park("an earlier event of the stream waits".into())
                 }
+                (None, _) if self.discarded.contains(&(place.clone(), headers.pseq)) => {
+                    tracing::info!(
+                        view = self.view.table,
+                        part = record.part,
+                        pseq = headers.pseq,
+                        "passed over a discarded event"
+                    );
+                    What::Nothing
+                }
                 // A view as it was then does not know what happened later.
                 (None, Ok(_)) if self.order.as_of.is_some_and(|it| headers.time > it) => {
                     What::Nothing
@@ -197,7 +209,8 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     /// Folds the events into their rows, and writes rows and checkpoints in one transaction.
     async fn show(&mut self, events: &[Next<V>], park: Option<&str>) -> Result<(), Shown> {
         let mut batch = ViewBatch::default();
-        let mut rows = self.load(events).await?;
+        let about = events.iter().map(|it| (&it.what, it.headers.version));
+        let mut rows = self.load(about).await?;
         let mut touched: BTreeSet<String> = BTreeSet::new();
         let mut changed: BTreeMap<&Place, BTreeSet<String>> = BTreeMap::new();
         let mut parked: BTreeMap<(Place, Uuid), String> = BTreeMap::new();
@@ -232,12 +245,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                 parked.insert(stream, reason);
             }
         }
-        for key in &touched {
-            let row = rows.get(key).cloned().flatten();
-            let json = row.map(|it| serde_json::to_value(&it)).transpose();
-            let json = json.map_err(|error| Shown::Unstorable(error.to_string()))?;
-            batch.rows.insert(key.clone(), json);
-        }
+        batch.rows = as_json(&rows, &touched)?;
         let mut after: BTreeMap<&Place, After> = BTreeMap::new();
         for it in events {
             after.insert(&it.place, it.after);
@@ -265,12 +273,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             }
         }
         self.parked.extend(parked);
-        if !self.view.spans_streams {
-            for key in touched {
-                let row = rows.remove(&key).flatten();
-                self.rows.put(key, row);
-            }
-        }
+        self.keep_rows(rows, touched);
         metrics::counter!("flotilla_view_events_total", "view" => self.view.table)
             .increment(events.len() as u64);
         metrics::counter!("flotilla_parked_events_total", "view" => self.view.table)
@@ -282,12 +285,25 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         Ok(())
     }
 
-    /// The rows that the events are about.
-    async fn load(&mut self, events: &[Next<V>]) -> Result<BTreeMap<String, Option<V>>, Shown> {
-        let mut rows: BTreeMap<String, Option<V>> = BTreeMap::new();
+    /// Rows as they were written are those that come next, where nobody else writes them.
+    pub(super) fn keep_rows(&mut self, mut rows: Rows<V>, touched: BTreeSet<String>) {
+        if !self.view.spans_streams {
+            for key in touched {
+                let row = rows.remove(&key).flatten();
+                self.rows.put(key, row);
+            }
+        }
+    }
+
+    /// The rows that events are about, each given with its version.
+    pub(super) async fn load<'a>(
+        &mut self,
+        events: impl Iterator<Item = (&'a What<V>, i64)>,
+    ) -> Result<Rows<V>, Shown> {
+        let mut rows = Rows::new();
         let mut missing: BTreeSet<&String> = BTreeSet::new();
-        for it in events {
-            let What::Events(folds) = &it.what else { continue };
+        for (what, version) in events {
+            let What::Events(folds) = what else { continue };
             for key in folds.iter().filter_map(|(key, _)| key.as_ref()) {
                 if rows.contains_key(key) {
                     continue;
@@ -296,7 +312,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                     _ if self.view.spans_streams => drop(missing.insert(key)),
                     Some(row) => drop(rows.insert(key.clone(), row.clone())),
                     // Nothing made a row of the stream before its first event.
-                    None if it.headers.version == 1 => drop(rows.insert(key.clone(), None)),
+                    None if version == 1 => drop(rows.insert(key.clone(), None)),
                     None => drop(missing.insert(key)),
                 }
             }
@@ -346,6 +362,19 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             }
         }
     }
+}
+
+/// The rows touched, as they are written.
+pub(super) fn as_json<V: View>(
+    rows: &Rows<V>,
+    touched: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Option<serde_json::Value>>, Shown> {
+    let json = |key: &String| {
+        let row = rows.get(key).and_then(Option::as_ref);
+        let json = row.map(serde_json::to_value).transpose();
+        Ok((key.clone(), json.map_err(|error| Shown::Unstorable(error.to_string()))?))
+    };
+    touched.iter().map(json).collect()
 }
 
 fn parked_event<V>(it: &Next<V>, reason: &str) -> ParkedEvent {

@@ -2,7 +2,7 @@
 use super::{
     difference::{Findings, Kind, Remedy},
     held::Held,
-    walk::{Check, Chunk, Counted, Done, Event},
+    walk::{Check, Chunk, Done, Event, Finished},
 };
 use crate::{
     handler::decider::Deciders,
@@ -18,7 +18,7 @@ use uuid::Uuid;
 /// Compares the claims of each stream with the fold of its events.
 pub(super) struct Claims {
     deciders: Arc<Deciders>,
-    claims: Rows<ClaimChange>,
+    rows: Rows<ClaimChange>,
     stream: Option<Stream>,
     count: u64,
 }
@@ -33,7 +33,7 @@ struct Stream {
 
 impl Claims {
     pub(super) fn new(snapshot: &Snapshot, deciders: Arc<Deciders>) -> Self {
-        Self { deciders, claims: snapshot.claims(), stream: None, count: 0 }
+        Self { deciders, rows: snapshot.claims(), stream: None, count: 0 }
     }
 
     async fn event(&mut self, it: &Event, findings: &mut Findings<'_>) -> Result<(), StoreError> {
@@ -120,8 +120,8 @@ impl Claims {
         let is_before = |it: &ClaimChange| {
             it.next.is_some_and(|holder| stream.is_none_or(|stream| holder.stream < stream))
         };
-        if self.claims.peek().await?.is_some_and(is_before) {
-            self.claims.next().await
+        if self.rows.peek().await?.is_some_and(is_before) {
+            self.rows.next().await
         } else {
             Ok(None)
         }
@@ -129,11 +129,7 @@ impl Claims {
 
     async fn next_of(&mut self, stream: Uuid) -> Result<Option<ClaimChange>, StoreError> {
         let is_its = |it: &ClaimChange| it.next.is_some_and(|holder| holder.stream == stream);
-        if self.claims.peek().await?.is_some_and(is_its) {
-            self.claims.next().await
-        } else {
-            Ok(None)
-        }
+        if self.rows.peek().await?.is_some_and(is_its) { self.rows.next().await } else { Ok(None) }
     }
 }
 
@@ -173,10 +169,7 @@ impl Check for Claims {
         })
     }
 
-    fn finish<'a>(
-        mut self: Box<Self>,
-        findings: &'a mut Findings<'_>,
-    ) -> Done<'a, (Vec<Counted>, Option<Box<dyn Check>>)> {
+    fn finish<'a>(mut self: Box<Self>, findings: &'a mut Findings<'_>) -> Done<'a, Finished> {
         Box::pin(async move {
             self.end(findings).await?;
             while let Some(claim) = self.next_before(None).await? {

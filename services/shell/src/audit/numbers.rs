@@ -2,7 +2,7 @@
 use super::{
     coverage::Coverage,
     difference::{Findings, Kind},
-    walk::{Check, Chunk, Counted, Done},
+    walk::{Check, Chunk, Done, Finished},
 };
 use crate::{
     partition::partition_of,
@@ -135,10 +135,7 @@ impl Check for Numbers {
         })
     }
 
-    fn finish<'a>(
-        self: Box<Self>,
-        findings: &'a mut Findings<'_>,
-    ) -> Done<'a, (Vec<Counted>, Option<Box<dyn Check>>)> {
+    fn finish<'a>(self: Box<Self>, findings: &'a mut Findings<'_>) -> Done<'a, Finished> {
         Box::pin(async move {
             self.end(findings);
             let counts = vec![

@@ -84,7 +84,12 @@ pub(super) async fn check(
             findings.watcher.progress("outcomes", seen, instant.events());
         }
     }
-    findings.checked("outcomes: the events that they name", count, seen, clock.elapsed() - began);
+    findings.checked(
+        "outcomes: the events that they name",
+        count,
+        seen,
+        clock.elapsed().saturating_sub(began),
+    );
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! Snapshots are what a replay gives. Those of an earlier revision of a fold are not used, and not compared.
 use super::{
     difference::{Findings, Kind, Remedy},
-    walk::{Check, Chunk, Counted, Done, Event},
+    walk::{Check, Chunk, Done, Event, Finished},
 };
 use crate::{
-    handler::decider::{AnyState, Deciders},
+    handler::decider::{AnyDecider, AnyState, Deciders},
     port::store::{SnapshotRow, StoreError},
     postgres::{Rows, Snapshot},
 };
@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// Compares the snapshots of each stream with its replay; streams without one cost nothing.
 pub(super) struct Snapshots {
     deciders: Arc<Deciders>,
-    snapshots: Rows<SnapshotRow>,
+    rows: Rows<SnapshotRow>,
     stream: Option<Stream>,
     count: u64,
 }
@@ -33,7 +33,7 @@ struct Stream {
 
 impl Snapshots {
     pub(super) fn new(snapshot: &Snapshot, deciders: Arc<Deciders>) -> Self {
-        Self { deciders, snapshots: snapshot.snapshots(), stream: None, count: 0 }
+        Self { deciders, rows: snapshot.snapshots(), stream: None, count: 0 }
     }
 
     async fn event(&mut self, it: &Event, findings: &mut Findings<'_>) -> Result<(), StoreError> {
@@ -78,13 +78,13 @@ impl Snapshots {
     async fn begin(&mut self, it: &Event, findings: &mut Findings<'_>) -> Result<(), StoreError> {
         let id = it.row.stream;
         let decider = self.deciders.for_event(&it.row.record).map(|it| self.deciders.at(it));
-        let fold = decider.map(|it| it.fold()).unwrap_or_default();
+        let fold = decider.map(AnyDecider::fold).unwrap_or_default();
         let mut snapshots = Vec::new();
-        while let Some(snapshot) = self.snapshots.peek().await? {
+        while let Some(snapshot) = self.rows.peek().await? {
             if snapshot.stream > id {
                 break;
             }
-            let Some(snapshot) = self.snapshots.next().await? else { break };
+            let Some(snapshot) = self.rows.next().await? else { break };
             if snapshot.stream < id {
                 self.of_no_event(&snapshot, it.row.part, findings);
             } else if snapshot.fold == fold {
@@ -93,7 +93,7 @@ impl Snapshots {
         }
         snapshots.reverse();
         let decider = self.deciders.for_event(&it.row.record).map(|it| self.deciders.at(it));
-        let state = decider.map(|it| it.empty());
+        let state = decider.map(AnyDecider::empty);
         self.stream = Some(Stream { id, part: it.row.part, snapshots, state, fold });
         Ok(())
     }
@@ -132,13 +132,10 @@ impl Check for Snapshots {
         })
     }
 
-    fn finish<'a>(
-        mut self: Box<Self>,
-        findings: &'a mut Findings<'_>,
-    ) -> Done<'a, (Vec<Counted>, Option<Box<dyn Check>>)> {
+    fn finish<'a>(mut self: Box<Self>, findings: &'a mut Findings<'_>) -> Done<'a, Finished> {
         Box::pin(async move {
             self.end(findings);
-            while let Some(it) = self.snapshots.next().await? {
+            while let Some(it) = self.rows.next().await? {
                 self.of_no_event(&it, 0, findings);
             }
             Ok((vec![("snapshots: the replay of the stream".to_owned(), self.count)], None))

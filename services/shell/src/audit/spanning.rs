@@ -3,7 +3,7 @@
 use super::{
     difference::{Difference, Findings},
     view::Shown,
-    walk::{Check, Chunk, Counted, Done, Event},
+    walk::{Check, Chunk, Done, Event, Finished},
 };
 use crate::aggregator::fold::fold_all;
 use functions::{Happened, View};
@@ -68,7 +68,7 @@ impl<V: View> Spanning<V> {
         if let Err(why) = folded {
             // Each pass sees it; the first one says so.
             if self.share.index == 0 {
-                findings.add(&self.shown.unfoldable(it, why), self.shown.remedy());
+                findings.add(&self.shown.unfoldable(it, why), Some(self.shown.remedy()));
             }
         }
         while self.folded.len() > self.shown.rows_max {
@@ -94,13 +94,10 @@ impl<V: View> Check for Spanning<V> {
         })
     }
 
-    fn finish<'a>(
-        mut self: Box<Self>,
-        findings: &'a mut Findings<'_>,
-    ) -> Done<'a, (Vec<Counted>, Option<Box<dyn Check>>)> {
+    fn finish<'a>(mut self: Box<Self>, findings: &'a mut Findings<'_>) -> Done<'a, Finished> {
         Box::pin(async move {
             for it in std::mem::take(&mut self.found) {
-                findings.add(&it, self.shown.remedy());
+                findings.add(&it, Some(self.shown.remedy()));
             }
             let mut count = 0;
             let mut rows = self.shown.rows();
@@ -111,12 +108,12 @@ impl<V: View> Check for Spanning<V> {
                 count += 1;
                 let row = self.folded.remove(&shown.key).flatten();
                 if let Some(difference) = self.shown.compare(&shown, row.as_ref()) {
-                    findings.add(&difference, self.shown.remedy());
+                    findings.add(&difference, Some(self.shown.remedy()));
                 }
             }
             for (key, row) in std::mem::take(&mut self.folded) {
                 if let Some(row) = row {
-                    findings.add(&self.shown.missing(&key, &row), self.shown.remedy());
+                    findings.add(&self.shown.missing(&key, &row), Some(self.shown.remedy()));
                 }
             }
             let part = match self.share.of {

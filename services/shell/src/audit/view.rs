@@ -3,7 +3,7 @@ use super::{
     Instant,
     difference::{Difference, Findings, Kind, Remedy},
     spanning::Spanning,
-    walk::{Check, Chunk, Counted, Done, Event},
+    walk::{Check, Chunk, Done, Event, Finished},
 };
 use crate::{
     aggregator::fold::{Keyed, Source, fold_all, key_of},
@@ -101,8 +101,8 @@ fn foreign(
 }
 
 impl<V: View> Shown<V> {
-    pub(super) fn remedy(&self) -> Option<Remedy> {
-        Some(Remedy::Rebuild { view: self.view.table })
+    pub(super) fn remedy(&self) -> Remedy {
+        Remedy::Rebuild { view: self.view.table }
     }
 
     pub(super) fn rows(&self) -> Rows<ShownRow> {
@@ -294,10 +294,7 @@ impl<V: View> Check for ByStream<V> {
         })
     }
 
-    fn finish<'a>(
-        mut self: Box<Self>,
-        findings: &'a mut Findings<'_>,
-    ) -> Done<'a, (Vec<Counted>, Option<Box<dyn Check>>)> {
+    fn finish<'a>(mut self: Box<Self>, findings: &'a mut Findings<'_>) -> Done<'a, Finished> {
         Box::pin(async move {
             if self.has_other_keys {
                 return Ok((
@@ -313,7 +310,7 @@ impl<V: View> Check for ByStream<V> {
                 }
             }
             for it in &self.found {
-                findings.add(it, self.shown.remedy());
+                findings.add(it, Some(self.shown.remedy()));
             }
             findings.more(Kind::View, self.more);
             let what = format!("view {}: rows against the fold", self.shown.view.table);

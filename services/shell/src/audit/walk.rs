@@ -36,11 +36,11 @@ pub(super) trait Check {
     fn take<'a>(&'a mut self, chunk: &'a Chunk, findings: &'a mut Findings<'_>) -> Done<'a>;
 
     /// All events were seen. What is left needs another pass.
-    fn finish<'a>(
-        self: Box<Self>,
-        findings: &'a mut Findings<'_>,
-    ) -> Done<'a, (Vec<Counted>, Option<Box<dyn Check>>)>;
+    fn finish<'a>(self: Box<Self>, findings: &'a mut Findings<'_>) -> Done<'a, Finished>;
 }
+
+/// What was compared, and what is left for another pass.
+pub(super) type Finished = (Vec<Counted>, Option<Box<dyn Check>>);
 
 /// So many of something were compared.
 pub(super) type Counted = (String, u64);
@@ -74,7 +74,7 @@ impl<'a> Walk<'a> {
                 counts.extend(counted);
                 again.extend(rest);
             }
-            let took = self.clock.elapsed() - began;
+            let took = self.clock.elapsed().saturating_sub(began);
             for (what, count) in counts {
                 findings.checked(what, count, seen, took);
             }

@@ -1,19 +1,21 @@
 //! Sending a command, and waiting for what becomes of it.
 use super::{
-    Answer, CommandError, CommandStatus, Envelope, Unavailable, fact::Asking, live::Desk,
+    Answer, CommandError, CommandStatus, Envelope, Unavailable, fact::Asking, live::Entrance,
 };
 use crate::{
     clock::Clock,
     codec::Codec,
     handler::{
+        decider::Prepared,
         outcome::read_outcome,
         received::{RequestHash, code, request_hash},
     },
     ids,
+    letters::Desk,
     partition::partition_of,
     port::{
         log::{Deliveries, Outgoing, Producer, SendError},
-        store::{OutcomeRow, Reads},
+        store::{Letters, OutcomeRow, Reads},
     },
     view::ViewDefinition,
 };
@@ -60,11 +62,12 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) producer: Box<dyn Producer>,
     pub(crate) reads: Arc<dyn Reads>,
+    pub(crate) letters: Arc<dyn Letters>,
     pub(crate) codec: Codec,
     pub(crate) clock: Clock,
     pub(crate) views: BTreeMap<&'static str, ViewDefinition>,
     /// Where followers of each view join.
-    pub(super) live: BTreeMap<&'static str, Desk>,
+    pub(super) live: BTreeMap<&'static str, Entrance>,
     waiting: Mutex<Waiting>,
     /// Those who wait for the answers to questions.
     pub(super) asking: Asking,
@@ -90,17 +93,19 @@ impl Inner {
         settings: Settings,
         producer: impl Producer,
         reads: Arc<dyn Reads>,
+        letters: Arc<dyn Letters>,
         codec: Codec,
         clock: Clock,
         views: impl IntoIterator<Item = ViewDefinition>,
     ) -> Self {
         let views: BTreeMap<_, _> = views.into_iter().map(|it| (it.table, it)).collect();
-        let live = views.keys().map(|it| (*it, Desk::default())).collect();
+        let live = views.keys().map(|it| (*it, Entrance::default())).collect();
         let producer = Box::new(producer);
         Self {
             settings,
             producer,
             reads,
+            letters,
             codec,
             clock,
             views,
@@ -166,7 +171,19 @@ impl Client {
         command: &M,
         envelope: Envelope,
     ) -> Result<Answer, CommandError> {
+        let prepared = Prepared::new(command);
+        self.submit(prepared.map_err(|error| CommandError::Invalid(error.to_string()))?, envelope)
+            .await
+    }
+
+    /// Sends what was prepared, and waits for its answer.
+    pub(crate) async fn submit(
+        &self,
+        command: Prepared,
+        envelope: Envelope,
+    ) -> Result<Answer, CommandError> {
         let it = &*self.0;
+        let context = command.family.context;
         let (record, hash) = self.record(command, &envelope).await?;
         let id = envelope.command_id;
         // Before the channel, so that it is dropped after it, and finds it closed.
@@ -179,7 +196,7 @@ impl Client {
             if in_flight >= it.settings.in_flight_max {
                 return Err(CommandError::Overloaded { in_flight });
             }
-            let (context, since) = (M::family().context, it.clock.elapsed());
+            let since = it.clock.elapsed();
             let waiter = waiting.entry((id, hash));
             waiter.or_insert(Waiter { context, since, tell: Vec::new() }).tell.push(tell);
         }
@@ -197,7 +214,7 @@ impl Client {
         }
         drop(forget);
         // The reply may be lost: the ledger knows (R1).
-        let rows = it.reads.outcomes(M::family().context, &[id]).await.unwrap_or_default();
+        let rows = it.reads.outcomes(context, &[id]).await.unwrap_or_default();
         if let Some(Ok(reply)) = rows.first().map(|row| reply_for(row, hash)) {
             return Ok(reply.into());
         }
@@ -206,9 +223,9 @@ impl Client {
     }
 
     /// A message as it travels on its command topic, with the hash of what it asks for.
-    pub(super) async fn record<M: Message>(
+    pub(super) async fn record(
         &self,
-        command: &M,
+        command: Prepared,
         envelope: &Envelope,
     ) -> Result<(Outgoing, RequestHash), CommandError> {
         let it = &*self.0;
@@ -224,9 +241,7 @@ impl Client {
         if let Some(why) = it.producer.trouble() {
             return Err(CommandError::Unavailable(why));
         }
-        let (family, schema, stream) = (M::family(), command.record(), command.stream());
-        let mut datum = Vec::with_capacity(128);
-        command.encode(&mut datum).map_err(|error| CommandError::Invalid(error.to_string()))?;
+        let Prepared { family, record: schema, stream, datum } = command;
         let limit = it.settings.command_bytes_max;
         if datum.len() > limit {
             return Err(CommandError::TooLarge { bytes: datum.len(), limit });
@@ -261,6 +276,13 @@ impl Client {
             payload: frame::frame(id, &datum),
         };
         Ok((record, hash))
+    }
+
+    /// What operators do with the dead letters of these contexts.
+    #[must_use]
+    pub fn desk(&self, contexts: &'static [&'static str]) -> Desk {
+        let Inner { letters, codec, clock, .. } = &*self.0;
+        Desk::new(Arc::clone(letters), codec.clone(), clock.clone(), contexts)
     }
 
     /// Who holds a unique value of a context, as of now: whoever was told of a change, sees it (protocol.md F1).

@@ -45,6 +45,7 @@ impl Shell {
         let inner = Inner::new(
             settings,
             producer.clone(),
+            Arc::<PostgresReads>::clone(&reads),
             reads,
             self.codec.clone(),
             self.clock.clone(),

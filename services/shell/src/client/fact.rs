@@ -5,7 +5,7 @@ use super::{
     {CommandError, Envelope, Rejected},
 };
 use crate::{
-    handler::received::RequestHash,
+    handler::{decider::Prepared, received::RequestHash},
     partition::partition_of,
     port::log::{Deliveries, SendError},
     position::Position,
@@ -118,7 +118,9 @@ impl Client {
     ) -> Result<Fact<D::Answer>, FactError> {
         let it = &*self.0;
         let envelope = Envelope { expected_version: None, ..envelope };
-        let (record, hash) = self.record(question, &envelope).await?;
+        let prepared = Prepared::new(question);
+        let prepared = prepared.map_err(|error| CommandError::Invalid(error.to_string()))?;
+        let (record, hash) = self.record(prepared, &envelope).await?;
         let key = (envelope.command_id, hash);
         // Before the channel, so that it is dropped after it, and finds it closed.
         let _forget = Forget { inner: it, key };

@@ -6,8 +6,9 @@
 //! states in between, never the last one, and takes a bounded amount of memory.
 mod feed;
 mod mailbox;
+mod marks;
 
-pub(crate) use feed::{Desk, feeds};
+pub(crate) use feed::{Entrance, feeds};
 
 use super::{Client, read::position};
 use crate::{
@@ -141,9 +142,9 @@ impl Client {
             Followed::Row(_) | Followed::Rows { after: None, .. } => now,
         };
         let mailbox = Arc::new(Mailbox::new(begin.to_string().into(), rows_max));
-        let follower = Follower::new(followed, &begin, view, self.0.settings.partitions, &mailbox);
+        let partitions = self.0.settings.partitions;
         if let Some(desk) = self.0.live.get(V::TABLE) {
-            desk.join(follower);
+            desk.join(Follower::new(followed, &begin, view, partitions, &mailbox));
         }
         metrics::gauge!("flotilla_live_followers", "view" => V::TABLE).increment(1.0);
         Ok(stream::unfold(Some(Taking(mailbox, V::TABLE)), next))

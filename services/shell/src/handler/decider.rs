@@ -3,7 +3,7 @@ use super::fact::Fact;
 use chrono::{DateTime, Utc};
 use functions::{Answers, Claim, Context, Decider, Known, Message, Parts, Rejection, Unique, View};
 use serde_json::Value;
-use shared_events::{Decoded, Family, RecordSchema, WriterSchema};
+use shared_events::{Decoded, EncodeError, Family, RecordSchema, WriterSchema};
 use std::{
     any::{Any, TypeId},
     collections::BTreeMap,
@@ -86,6 +86,14 @@ pub(crate) trait AnyDecider: Send + Sync {
     fn fold(&self) -> String;
     /// Why not, in words.
     fn command(&self, writer: &WriterSchema, datum: &[u8]) -> Result<Box<dyn AnyCommand>, String>;
+    /// A command as its record's name and fields today.
+    fn editable(
+        &self,
+        writer: &WriterSchema,
+        datum: &[u8],
+    ) -> Result<(&'static str, Value), String>;
+    /// A command from its record's name and fields.
+    fn prepare(&self, record: &str, json: &Value) -> Result<Prepared, String>;
     fn empty(&self) -> Box<dyn AnyState>;
     /// An event as it is told today: the records that it is, and their fields.
     fn told(
@@ -97,6 +105,23 @@ pub(crate) trait AnyDecider: Send + Sync {
     fn restore(&self, snapshot: &str) -> Option<Box<dyn AnyState>>;
     /// What an event that was written down takes and gives back.
     fn claims(&self, writer: &WriterSchema, datum: &[u8]) -> Result<Vec<Claim>, EvolveError>;
+}
+
+/// A command that is ready to be sent.
+pub(crate) struct Prepared {
+    pub(crate) family: &'static Family,
+    pub(crate) record: &'static RecordSchema,
+    pub(crate) stream: Uuid,
+    pub(crate) datum: Vec<u8>,
+}
+
+impl Prepared {
+    /// Refuses values that may not travel.
+    pub(crate) fn new<M: Message>(command: &M) -> Result<Self, EncodeError> {
+        let mut datum = Vec::with_capacity(128);
+        command.encode(&mut datum)?;
+        Ok(Self { family: M::family(), record: command.record(), stream: command.stream(), datum })
+    }
 }
 
 /// A command that was decoded.
@@ -174,14 +199,21 @@ impl<D: Decider> AnyDecider for Typed<D> {
     }
 
     fn command(&self, writer: &WriterSchema, datum: &[u8]) -> Result<Box<dyn AnyCommand>, String> {
-        match D::Command::decode(writer, datum).map_err(|error| error.to_string())? {
-            Decoded::Messages(mut messages) => match (messages.pop(), messages.is_empty()) {
-                (Some(command), true) => Ok(Box::new(Command::<D>(command))),
-                (Some(_), false) => Err("a retired command became several".into()),
-                (None, _) => Err("a retired command became none".into()),
-            },
-            Decoded::FromTheFuture => Err(format!("{} is unknown here", writer.name())),
-        }
+        Ok(Box::new(Command::<D>(decode(writer, datum)?)))
+    }
+
+    fn editable(
+        &self,
+        writer: &WriterSchema,
+        datum: &[u8],
+    ) -> Result<(&'static str, Value), String> {
+        let command: D::Command = decode(writer, datum)?;
+        Ok((command.record().name(), command.json()))
+    }
+
+    fn prepare(&self, record: &str, json: &Value) -> Result<Prepared, String> {
+        let command = D::Command::from_json(record, json).map_err(|error| error.to_string())?;
+        Prepared::new(&command).map_err(|error| error.to_string())
     }
 
     fn empty(&self) -> Box<dyn AnyState> {
@@ -213,6 +245,17 @@ impl<D: Decider> AnyDecider for Typed<D> {
             Ok(Decoded::FromTheFuture) => Err(EvolveError::FromTheFuture(writer.name().to_owned())),
             Err(error) => Err(EvolveError::Unreadable(error.to_string())),
         }
+    }
+}
+
+fn decode<M: Message>(writer: &WriterSchema, datum: &[u8]) -> Result<M, String> {
+    match M::decode(writer, datum).map_err(|error| error.to_string())? {
+        Decoded::Messages(mut messages) => match (messages.pop(), messages.is_empty()) {
+            (Some(command), true) => Ok(command),
+            (Some(_), false) => Err("a retired command became several".into()),
+            (None, _) => Err("a retired command became none".into()),
+        },
+        Decoded::FromTheFuture => Err(format!("{} is unknown here", writer.name())),
     }
 }
 

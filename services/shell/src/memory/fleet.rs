@@ -216,7 +216,8 @@ impl Fleet {
         };
         let reads = Arc::new(self.store.clone());
         let (log, codec, clock) = (self.log.clone(), self.codec(), self.clock.clone());
-        let inner = client::Inner::new(settings, log, reads, codec, clock, views);
+        let letters = Arc::new(self.store.clone());
+        let inner = client::Inner::new(settings, log, reads, letters, codec, clock, views);
         let client = Client(Arc::new(inner));
         let mut tail = self.log.tail(&names.replies(), 0);
         let (send, records) = tokio::sync::mpsc::channel(1000);

@@ -59,6 +59,8 @@ pub(super) struct Database {
     pub(super) live: BTreeMap<(&'static str, String), i32>,
     /// The commands in the order in which they were committed.
     pub(super) journal: Vec<Uuid>,
+    /// What operators did.
+    pub(super) aside: super::letters::Done,
 }
 
 /// One generation of a view.
@@ -72,6 +74,8 @@ pub(super) struct Table {
     pub(super) parked: Vec<ParkedEvent>,
     /// What its batches changed, and when.
     pub(super) changes: Vec<(DateTime<Utc>, Change)>,
+    /// Streams that are to be tried again, by the numbers of the requests.
+    pub(super) asked: BTreeMap<i64, (String, i32, Uuid)>,
 }
 
 impl Table {

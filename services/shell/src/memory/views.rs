@@ -1,16 +1,18 @@
 //! The read side of a context in memory.
 use super::{
+    letters,
     locks::Lock,
     store::{Database, MemoryStore},
 };
 use crate::{
     defect::{self, Defect},
-    port::store::{Change, CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError},
+    port::store::{
+        Aside, Asked, Change, CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError,
+    },
     view::ViewDefinition,
 };
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
-use uuid::Uuid;
 
 /// The read side of a context in memory.
 pub struct MemoryViews {
@@ -58,16 +60,34 @@ impl Views for MemoryViews {
         .await
     }
 
-    async fn parked(
+    async fn aside(
         &mut self,
         of: &Generation,
         parts: &[(String, i32)],
-    ) -> Result<Vec<(String, i32, Uuid, String)>, StoreError> {
-        self.with("read what is parked", |it| {
+    ) -> Result<Aside, StoreError> {
+        self.with("read what is aside", |it| {
+            let is_mine = |topic: &String, part| parts.contains(&(topic.clone(), part));
+            let parked = it.views.get(of).into_iter().flat_map(|it| &it.parked);
+            let parked = parked.filter(|it| is_mine(&it.topic, it.part));
+            let parked = parked.map(|it| (it.topic.clone(), it.part, it.stream, it.reason.clone()));
+            let discarded = it.aside.discarded(of.table);
+            let discarded = discarded.filter(|it| is_mine(&it.topic, it.part));
+            Ok(Aside {
+                parked: parked.collect(),
+                discarded: discarded.map(|it| (it.topic.clone(), it.part, it.pseq)).collect(),
+            })
+        })
+        .await
+    }
+
+    async fn asked(
+        &mut self,
+        of: &Generation,
+        parts: &[(String, i32)],
+    ) -> Result<Vec<Asked>, StoreError> {
+        self.with("read what is asked", |it| {
             let Some(table) = it.views.get(of) else { return Ok(Vec::new()) };
-            let mine =
-                table.parked.iter().filter(|it| parts.contains(&(it.topic.clone(), it.part)));
-            Ok(mine.map(|it| (it.topic.clone(), it.part, it.stream, it.reason.clone())).collect())
+            Ok(letters::asked(table, parts))
         })
         .await
     }
@@ -116,6 +136,9 @@ impl Views for MemoryViews {
                 table.checkpoints.insert((it.to.topic.clone(), it.to.part), it.to.clone());
             }
             table.parked.extend(batch.parked.iter().cloned());
+            for it in &batch.tried {
+                letters::settle(table, it);
+            }
             Ok(())
         });
         let written = written.await;

@@ -1,8 +1,10 @@
 //! The store: what a context has decided (the ledger), what it shows (the views), and how both are [read](Reads).
 pub use super::{
+    aside::{Aside, Asked, Tried},
     generation::{
         BuildOrder, CutOver, Generation, GenerationRow, GenerationState, Generations, Switched,
     },
+    letters::Letters,
     past::{Past, Versions},
     reads::{Change, Changes, Export, Head, Mark, RawRows, Reads},
 };
@@ -368,6 +370,8 @@ pub struct ViewBatch {
     /// The keys of the rows touched, by topic and partition of the events: for those who follow what changes (V7).
     /// Only of partitions that have a checkpoint in this batch, and once had all there was.
     pub changes: BTreeMap<(String, i32), BTreeSet<String>>,
+    /// What became of streams that were tried again.
+    pub tried: Vec<Tried>,
 }
 
 /// The read side of a context, for one view. Owned by one loop; reconnects by itself.
@@ -380,12 +384,19 @@ pub trait Views: Generations {
         parts: &[(String, i32)],
     ) -> Result<Vec<CheckpointRow>, StoreError>;
 
-    /// The streams that are parked in these partitions, with the reason.
-    async fn parked(
+    /// What is set aside in these partitions.
+    async fn aside(
         &mut self,
         of: &Generation,
         parts: &[(String, i32)],
-    ) -> Result<Vec<(String, i32, Uuid, String)>, StoreError>;
+    ) -> Result<Aside, StoreError>;
+
+    /// Streams parked in these partitions that are to be tried again, at most [`Asked::STREAMS_MAX`].
+    async fn asked(
+        &mut self,
+        of: &Generation,
+        parts: &[(String, i32)],
+    ) -> Result<Vec<Asked>, StoreError>;
 
     /// The rows with these keys. With `lock`, nobody else folds them until the next write or roll back (V3).
     async fn load(

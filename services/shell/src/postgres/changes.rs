@@ -39,18 +39,19 @@ pub(super) async fn after(
     );
     let topics: Vec<&str> = marks.iter().map(|it| it.topic.as_str()).collect();
     let number = |of: fn(&Mark) -> i64| marks.iter().map(of).collect::<Vec<_>>();
-    let (lines, checkpoints, live): (String, String, Option<i32>) = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(of.table)
-        .bind(&of.hash)
-        .bind(of.generation)
-        .bind(topics)
-        .bind(marks.iter().map(|it| it.part).collect::<Vec<_>>())
-        .bind(number(|it| it.pseq))
-        .bind(number(|it| it.number))
-        .bind(limit)
-        .fetch_one(&pool)
-        .await
-        .map_err(|error| away(&error))?;
+    let (lines, checkpoints, live): (String, String, Option<i32>) =
+        sqlx::query_as(AssertSqlSafe(sql))
+            .bind(of.table)
+            .bind(&of.hash)
+            .bind(of.generation)
+            .bind(topics)
+            .bind(marks.iter().map(|it| it.part).collect::<Vec<_>>())
+            .bind(number(|it| it.pseq))
+            .bind(number(|it| it.number))
+            .bind(limit)
+            .fetch_one(&pool)
+            .await
+            .map_err(|error| away(&error))?;
     let lines: Vec<Line> = serde_json::from_str(&lines)
         .map_err(|error| StoreError::Broken(format!("changes of {}: {error}", of.table)))?;
     let change = |(topic, part, from_pseq, pseq, number, keys)| Change {

@@ -242,7 +242,7 @@ impl Restoration {
                     next_offset = least(l.next_offset, coalesce((select e.high from unnest($3::int[], $4::bigint[]) e (part, high)
                         where e.part = l.part), 0)),
                     published = 0, published_offset = -1,
-                    incarnation = coalesce(greatest($5, l.incarnation + 1), l.incarnation)";
+                    incarnation = case when $5::bigint is null then l.incarnation else greatest($5, l.incarnation + 1) end";
             sqlx::query(sql)
                 .bind(&parts)
                 .bind(&epochs)

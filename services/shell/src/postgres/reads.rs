@@ -77,8 +77,9 @@ impl PostgresReads {
         Ok(it)
     }
 
-    pub(super) fn pool(&self, name: &str) -> Result<PgPool, StoreError> {
-        Ok(self.context(name)?.pool)
+    /// Connections to the database of a context.
+    pub(super) fn pool(&self, context: &str) -> Result<PgPool, StoreError> {
+        Ok(self.context(context)?.pool)
     }
 
     /// The generation that is read of the version that this build knows, as far as is known here.
@@ -259,9 +260,11 @@ impl Reads for PostgresReads {
         after: &'a [Mark],
         limit: i64,
     ) -> BoxFuture<'a, Result<Option<Changes>, StoreError>> {
-        Box::pin(self.see(context, view, move |pool, of| {
-            Box::pin(changes::after(pool, of, after, limit))
-        }))
+        Box::pin(
+            self.see(context, view, move |pool, of| {
+                Box::pin(changes::after(pool, of, after, limit))
+            }),
+        )
     }
 
     fn heard(

@@ -109,19 +109,15 @@ impl Postgres {
             let mut transaction = connection.begin().await?;
             let sql = "update write.ledger set epoch = epoch + 1 where part = $1";
             sqlx::query(sql).bind(part).execute(&mut *transaction).await?;
-            match state {
-                Some((state, at)) => {
-                    let sql = "update write.snapshot set state = $4, at = to_timestamp(0) + $5 * interval '1 microsecond'
-                        where (stream, fold, version) = ($1, $2, $3)";
-                    let query = sqlx::query(sql).bind(stream).bind(fold).bind(version);
-                    query.bind(state).bind(at).execute(&mut *transaction).await?;
-                }
-                None => {
-                    let sql =
-                        "delete from write.snapshot where (stream, fold, version) = ($1, $2, $3)";
-                    let query = sqlx::query(sql).bind(stream).bind(fold).bind(version);
-                    query.execute(&mut *transaction).await?;
-                }
+            if let Some((state, at)) = state {
+                let sql = "update write.snapshot set state = $4, at = to_timestamp(0) + $5 * interval '1 microsecond'
+                    where (stream, fold, version) = ($1, $2, $3)";
+                let query = sqlx::query(sql).bind(stream).bind(fold).bind(version);
+                query.bind(state).bind(at).execute(&mut *transaction).await?;
+            } else {
+                let sql = "delete from write.snapshot where (stream, fold, version) = ($1, $2, $3)";
+                let query = sqlx::query(sql).bind(stream).bind(fold).bind(version);
+                query.execute(&mut *transaction).await?;
             }
             transaction.commit().await
         };

@@ -351,7 +351,7 @@ impl Snapshot {
     pub fn snapshots(&self) -> Rows<SnapshotRow> {
         let sql = "select stream, fold, version, state, at from write.snapshot
             order by stream, version";
-        self.rows::<State, _>(sqlx::query_as(sql), |it| it.state.len() + 64)
+        self.rows::<SnapshotOf, _>(sqlx::query_as(sql), |it| it.state.len() + 64)
     }
 
     /// All rows of a generation of a view, in the order of their keys.
@@ -422,7 +422,7 @@ impl From<Claim> for ClaimChange {
 }
 
 #[derive(FromRow)]
-struct State {
+struct SnapshotOf {
     stream: Uuid,
     fold: String,
     version: i64,
@@ -430,9 +430,9 @@ struct State {
     at: DateTime<Utc>,
 }
 
-impl From<State> for SnapshotRow {
-    fn from(it: State) -> Self {
-        let State { stream, fold, version, state, at } = it;
+impl From<SnapshotOf> for SnapshotRow {
+    fn from(it: SnapshotOf) -> Self {
+        let SnapshotOf { stream, fold, version, state, at } = it;
         Self { stream, fold, version, state, at }
     }
 }

@@ -1,17 +1,18 @@
 //! The read side of a context in Postgres.
 use super::{
-    changes,
+    again, changes,
     connection::{Link, in_time, write_error},
     news, table,
 };
 use crate::{
-    port::store::{CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError},
+    port::store::{
+        Aside, Asked, CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError,
+    },
     view::ViewDefinition,
 };
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
-use uuid::Uuid;
 
 /// The read side of a context in Postgres, over one connection.
 pub struct PostgresViews {
@@ -73,28 +74,20 @@ impl Views for PostgresViews {
         Ok(self.run(query).await?.into_iter().map(checkpoint).collect())
     }
 
-    async fn parked(
+    async fn aside(
         &mut self,
         of: &Generation,
         parts: &[(String, i32)],
-    ) -> Result<Vec<(String, i32, Uuid, String)>, StoreError> {
-        let (topics, numbers): (Vec<&str>, Vec<i32>) =
-            parts.iter().map(|(topic, part)| (topic.as_str(), *part)).unzip();
-        let query = async |it: &mut PgConnection| {
-            let sql = "select distinct on (topic, part, stream) topic, part, stream, reason from read.parked_event
-                where (view, hash, generation) = ($1, $2, $3)
-                    and (topic, part) in (select * from unnest($4::text[], $5::int[]))
-                order by topic, part, stream, pseq";
-            sqlx::query_as(sql)
-                .bind(of.table)
-                .bind(&of.hash)
-                .bind(of.generation)
-                .bind(&topics)
-                .bind(&numbers)
-                .fetch_all(it)
-                .await
-        };
-        self.run(query).await
+    ) -> Result<Aside, StoreError> {
+        self.run(async |it: &mut PgConnection| again::aside(it, of, parts).await).await
+    }
+
+    async fn asked(
+        &mut self,
+        of: &Generation,
+        parts: &[(String, i32)],
+    ) -> Result<Vec<Asked>, StoreError> {
+        self.run(async |it: &mut PgConnection| again::asked(it, of, parts).await).await
     }
 
     async fn load(
@@ -125,10 +118,17 @@ impl Views for PostgresViews {
         of: &Generation,
         batch: &ViewBatch,
     ) -> Result<(), WriteError> {
-        let commit = std::mem::take(&mut self.is_in_transaction);
+        let has_begun = std::mem::take(&mut self.is_in_transaction);
+        let commit = has_begun || !batch.tried.is_empty();
         let connection = self.link.connection().await?;
         let written = async {
+            if commit && !has_begun {
+                sqlx::raw_sql("begin").execute(&mut *connection).await?;
+            }
             write(connection, view, of, batch).await?;
+            if !batch.tried.is_empty() {
+                again::settle(connection, of, &batch.tried).await?;
+            }
             if commit {
                 sqlx::raw_sql("commit").execute(connection).await?;
             }

@@ -61,9 +61,9 @@ pub struct PartReport {
 /// What a context could not deal with, and keeps aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContextReport {
-    /// Records that could not be decided, by code.
+    /// Records that could not be decided and that nobody has dealt with, by code.
     pub dead_letters: Vec<DeadLetters>,
-    /// Events that could not be shown, by view.
+    /// Events that could not be shown, by view; also of views where there are none.
     pub parked: Vec<ParkedEvents>,
     /// Why neither is known.
     pub error: Option<String>,

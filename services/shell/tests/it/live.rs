@@ -15,7 +15,7 @@ use shared_events::customers::{ChangeCustomerEmail, RemoveCustomer, VerifyCustom
 use shell::{
     Client,
     client::{Followed, Lost, Place, Update},
-    memory::{Fleet, FleetOptions},
+    memory::{Fleet, FleetOptions, MemoryStore},
     port::store::{CheckpointMove, Generation, Store as _, ViewBatch, Views as _},
     position::Position,
     reads::{Comparison, Filter, Query, Test, Value as Column},
@@ -168,6 +168,30 @@ fn a_row_that_is_put_right_without_an_event_is_told() {
         assert_eq!(next(&mut late).await.unwrap().row.unwrap().email, "two@x.org");
         accepted(&client, VerifyCustomer { customer_id: id(1) }).await;
         assert_eq!(next(&mut late).await.unwrap().row.unwrap().status, CustomerStatus::Verified);
+    });
+}
+
+#[test]
+fn who_follows_a_view_that_is_rebuilt_or_rolled_back_is_told() {
+    run(async |fleet| {
+        let _services = (fleet.handler::<Customers>(), fleet.aggregator::<Customers>());
+        let client = fleet.client::<Customers>();
+        let view = ViewDefinition::of::<Customer>("customers");
+        accepted(&client, invite(1, "ada@x.org")).await;
+        until("it is shown", || shown(&fleet).len() == 1).await;
+        let rebuild = |store: &MemoryStore| store.rebuild(&view, 3);
+        let roll_back = |store: &MemoryStore| store.roll_back(&view);
+        let switches: [(u128, &dyn Fn(&MemoryStore)); 2] = [(2, &rebuild), (3, &roll_back)];
+        for (n, switch) in switches {
+            let mut updates = follow(&client, everything(), Some(&now(&client).await), 9).await;
+            accepted(&client, invite(n, &format!("{n}@x.org"))).await;
+            let last = next(&mut updates).await.unwrap();
+            assert_eq!(last.key, id(n));
+            switch(&fleet.store);
+            assert_eq!(next(&mut updates).await, Err(Lost::Rebuilt));
+            let mut away = follow(&client, everything(), Some(&last.after), 9).await;
+            assert_eq!(next(&mut away).await, Err(Lost::Rebuilt));
+        }
     });
 }
 

@@ -1,6 +1,7 @@
 //! A context that breaks every rule there is, one command each.
 use functions::{Claim, Context, Decider, Happened, Known, Message, Parts, Project, Unique};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use uuid::Uuid;
 
 shared_events::messages! {
@@ -23,11 +24,25 @@ shared_events::messages! {
         ToyBuilt {
             /// The toy.
             toy_id: Uuid,
-            /// What was built in; folding `bomb` panics, finding the row of a `ghost` does, `nothing` makes a row
+            /// What was built in; folding `bomb` panics until it is [defused](defuse), finding the row of a `ghost` does, `nothing` makes a row
             /// that no store can hold.
             part: String,
         }
     }
+}
+
+thread_local! {
+    static DEFUSED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on this thread panics again where it folds a bomb.
+pub(crate) fn arm() {
+    DEFUSED.set(false);
+}
+
+/// From now on this thread folds bombs, as a release does in which a mistake is mended.
+pub(crate) fn defuse() {
+    DEFUSED.set(true);
 }
 
 /// Commands of a later release.
@@ -132,7 +147,7 @@ impl Project<ToyEvent> for ToyRow {
         ToyEvent::ToyBuilt(it): &ToyEvent,
         happened: &Happened,
     ) -> Option<Self> {
-        assert!(it.part != "bomb", "told to panic in project");
+        assert!(it.part != "bomb" || DEFUSED.get(), "told to panic in project");
         let part = if it.part == "nothing" { "\0" } else { &it.part };
         let before = row.map(|it| it.parts).unwrap_or_default();
         let parts = format!("{before}{part} ");

@@ -126,7 +126,7 @@ fn aside(report: &Report) -> String {
             let reason = short(&it.reason);
             vec![context.clone(), it.code.clone(), it.count.to_string(), latest, reason]
         }));
-        parked.extend(it.parked.iter().map(|it| {
+        parked.extend(it.parked.iter().filter(|it| it.events > 0).map(|it| {
             let view = format!("{context}/{}", it.view);
             vec![view, it.events.to_string(), it.streams.to_string(), short(&it.reason)]
         }));
@@ -142,13 +142,12 @@ fn aside(report: &Report) -> String {
             "Dead letters: commands that could not be decided",
             &columns(&header, &letters),
         );
-        text += "  Their bytes are in the table write.dead_letter. Once mended, send them with new ids.\n";
+        text += "  `flotilla dead-letters list` names them; `resubmit` sends one again, `discard` is done with it.\n";
     }
     if !parked.is_empty() {
         let header = ["view", "events", "streams", "one of them"];
         text += &titled("Parked events: not shown, their streams wait", &columns(&header, &parked));
-        text +=
-            "  Mend the view's fold, raise its REVISION and deploy: it is built again with them.\n";
+        text += "  `flotilla dead-letters list` names them; once the cause is gone, `retry --all` shows them in order.\n  Where the fold itself is wrong: mend it, raise its REVISION, deploy: it is built again with them.\n";
     }
     if !unknown.is_empty() {
         text += &titled(

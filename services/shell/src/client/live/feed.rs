@@ -2,6 +2,7 @@
 use super::{
     Followed, Lost, Place,
     mailbox::{Latest, Mailbox},
+    marks::{self, Marks},
 };
 use crate::{
     client::{Client, read::position},
@@ -13,14 +14,11 @@ use crate::{
 use futures::future::join_all;
 use serde_json::Value as Json;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::sync::Notify;
-
-/// How far a follower is, by topic and partition: the last event, and the last change, that it knows.
-type Marks = BTreeMap<(String, i32), (i64, i64)>;
 
 /// Somebody who follows rows of a view.
 pub(super) struct Follower {
@@ -66,12 +64,12 @@ impl Follower {
 
 /// Where followers of a view join.
 #[derive(Default)]
-pub(crate) struct Desk {
+pub(crate) struct Entrance {
     joining: Mutex<Vec<Follower>>,
     joined: Notify,
 }
 
-impl Desk {
+impl Entrance {
     pub(super) fn join(&self, follower: Follower) {
         self.joining.lock().unwrap_or_else(PoisonError::into_inner).push(follower);
         self.joined.notify_one();
@@ -85,14 +83,15 @@ impl Desk {
 /// Feeds the followers of all views, as long as it is polled.
 pub(crate) async fn feeds(client: Client) {
     let it = &*client.0;
-    let desks = it.views.values().filter_map(|view| Some((view, it.live.get(view.table)?)));
-    join_all(desks.map(|(view, desk)| Feed { client: &client, view, desk }.run())).await;
+    let entrances = it.views.values().filter_map(|view| Some((view, it.live.get(view.table)?)));
+    join_all(entrances.map(|(view, entrance)| Feed { client: &client, view, entrance }.run()))
+        .await;
 }
 
 struct Feed<'a> {
     client: &'a Client,
     view: &'a ViewDefinition,
-    desk: &'a Desk,
+    entrance: &'a Entrance,
 }
 
 /// What is news to whoever is at some marks: where they are then, as marks and as a place, and the rows that changed on
@@ -102,7 +101,7 @@ type News = Result<(Arc<Marks>, Arc<str>, BTreeSet<Arc<str>>), Lost>;
 impl Feed<'_> {
     async fn run(self) {
         loop {
-            self.desk.joined.notified().await;
+            self.entrance.joined.notified().await;
             self.feed().await;
         }
     }
@@ -117,7 +116,7 @@ impl Feed<'_> {
         loop {
             // Listens before it looks.
             let changed = client.reads.changed(context);
-            followers.extend(self.desk.take());
+            followers.extend(self.entrance.take());
             followers.retain(|it: &Follower| it.mailbox.is_open());
             if followers.is_empty() {
                 return;
@@ -135,7 +134,7 @@ impl Feed<'_> {
             }
             asks = tokio::select! {
                 () = changed => false,
-                () = self.desk.joined.notified() => false,
+                () = self.entrance.joined.notified() => false,
                 () = client.clock.sleep(LOOK_AGAIN) => true,
             };
         }
@@ -157,7 +156,7 @@ impl Feed<'_> {
         let (client, view) = (&*self.client.0, self.view);
         let mut group: Vec<&mut Follower> =
             followers.iter_mut().filter(|it| it.is_behind == behind).collect();
-        let Some(least) = least(&group) else { return Ok(false) };
+        let Some(least) = marks::least(group.iter().map(|it| &it.marks)) else { return Ok(false) };
         if !asks && !self.is_news(&least) {
             return Ok(false);
         }
@@ -171,7 +170,7 @@ impl Feed<'_> {
         let changes = client.reads.changes(view.context, view, &marks, BATCHES_MAX).await?;
         // What is read now is being built: what follows from it will be told.
         let Some(changes) = changes else { return Ok(false) };
-        let full = full(&changes);
+        let full = marks::full(&changes, BATCHES_MAX);
         let news = self.news(&group, &changes, &full);
         let at = position(view, &changes.checkpoints);
         let Some((rows, seen)) = self.rows(&wanted(&group, &news), at).await? else {
@@ -209,7 +208,7 @@ impl Feed<'_> {
         let mut whose = Vec::with_capacity(group.len());
         for it in group {
             let at = *known.entry(Arc::as_ptr(&it.marks)).or_insert_with(|| {
-                let to = after(&it.marks, changes, full).map(|(marks, keys)| {
+                let to = marks::after(&it.marks, changes, full).map(|(marks, keys)| {
                     let same = all.iter().filter_map(|it| it.as_ref().ok());
                     let same = same.map(|it| (&it.0, &it.1)).find(|(it, _)| ***it == marks);
                     let (marks, place) = same.map_or_else(
@@ -232,6 +231,8 @@ impl Feed<'_> {
     fn place(&self, marks: &Marks, changes: &Changes) -> Place {
         let at = |row: &CheckpointRow| {
             let mark = marks.get(&(row.topic.clone(), row.part));
+            // A server that lost its last moments may not even know whose events it had.
+            let mark = mark.filter(|_| row.incarnation != 0);
             CheckpointRow { pseq: mark.map_or(0, |it| it.0), ..row.clone() }
         };
         let rows: Vec<CheckpointRow> = changes.checkpoints.iter().map(at).collect();
@@ -307,59 +308,6 @@ impl Feed<'_> {
 /// Rows by key, and how new they are.
 type Rows = (HashMap<String, Arc<Json>>, Arc<Position>);
 
-/// The marks that none of them is before.
-fn least(group: &[&mut Follower]) -> Option<Marks> {
-    let (first, rest) = group.split_first()?;
-    let mut least = (*first.marks).clone();
-    let mut last = &first.marks;
-    for it in rest.iter().filter(|it| !std::mem::replace(&mut last, &it.marks).eq(&it.marks)) {
-        for (place, mark) in &*it.marks {
-            let least = least.entry(place.clone()).or_default();
-            *least = (*mark).min(*least);
-        }
-    }
-    Some(least)
-}
-
-/// The partitions of which there may be more.
-fn full(changes: &Changes) -> BTreeSet<(&str, i32)> {
-    let mut counts: BTreeMap<(&str, i32), i64> = BTreeMap::new();
-    for it in &changes.batches {
-        *counts.entry((&it.topic, it.part)).or_default() += 1;
-    }
-    counts.into_iter().filter(|(_, count)| *count >= BATCHES_MAX).map(|it| it.0).collect()
-}
-
-/// Where whoever is at these marks is after the changes, and the rows that changed on the way.
-fn after(
-    marks: &Marks,
-    changes: &Changes,
-    full: &BTreeSet<(&str, i32)>,
-) -> Result<(Marks, BTreeSet<Arc<str>>), Lost> {
-    let (mut marks, mut keys) = (marks.clone(), BTreeSet::new());
-    for it in &changes.batches {
-        let mark = marks.entry((it.topic.clone(), it.part)).or_default();
-        let is_repair = it.pseq == it.from_pseq && it.pseq == mark.0 && it.number > mark.1;
-        if it.pseq <= mark.0 && !is_repair {
-            continue;
-        }
-        if it.from_pseq > mark.0 {
-            return Err(Lost::TooOld);
-        }
-        *mark = (it.pseq, it.number);
-        keys.extend(it.keys.iter().map(|it| Arc::from(it.as_str())));
-    }
-    let is_gap = |row: &&CheckpointRow| {
-        let mark = marks.get(&(row.topic.clone(), row.part));
-        mark.is_none_or(|it| it.0 < row.pseq) && !full.contains(&(row.topic.as_str(), row.part))
-    };
-    if changes.checkpoints.iter().any(|it| is_gap(&it)) {
-        Err(Lost::TooOld)
-    } else {
-        Ok((marks, keys))
-    }
-}
-
 /// The keys of the rows that somebody is told of.
 fn wanted<'a>(
     group: &'a [&mut Follower],
@@ -373,11 +321,10 @@ fn wanted<'a>(
             Followed::Row(key) if it.is_new || keys.contains(key.as_str()) => {
                 wanted.insert(key.as_str());
             }
-            Followed::Row(_) => {}
             Followed::Rows { .. } if taken.insert(*at) => {
                 wanted.extend(keys.iter().map(|it| &**it));
             }
-            Followed::Rows { .. } => {}
+            Followed::Row(_) | Followed::Rows { .. } => {}
         }
     }
     wanted

@@ -167,40 +167,39 @@ mod tests {
         keys.iter().map(|it| (Arc::from(*it), latest.clone())).collect()
     }
 
-    fn take(mailbox: &Mailbox) -> Option<(String, i64, String)> {
-        let Taken { key, latest, after } = mailbox.take().now_or_never()?.ok()?;
+    /// Key, version, and place.
+    fn take(mailbox: &Mailbox) -> String {
+        let Some(Ok(Taken { key, latest, after })) = mailbox.take().now_or_never() else {
+            return "nothing".to_owned();
+        };
         let version = latest.row.and_then(|it| it.as_i64()).unwrap_or_default();
-        Some((key.to_string(), version, after.to_string()))
-    }
-
-    fn taken(key: &str, version: i64, after: &str) -> Option<(String, i64, String)> {
-        Some((key.to_owned(), version, after.to_owned()))
+        format!("{key} {version} {after}")
     }
 
     #[test]
     fn the_latest_row_of_each_key_waits_in_its_turn() {
         let mailbox = Mailbox::new("p0".into(), 3);
-        assert_eq!(take(&mailbox), None);
+        assert_eq!(take(&mailbox), "nothing");
         mailbox.put(rows(&["a", "b"], 1), &"p1".into());
         mailbox.put(rows(&["b", "c", "a"], 2), &"p2".into());
-        assert_eq!(take(&mailbox), taken("a", 2, "p0"));
-        assert_eq!(take(&mailbox), taken("b", 2, "p1"), "all that p1 is about was taken");
-        assert_eq!(take(&mailbox), taken("c", 2, "p2"));
+        assert_eq!(take(&mailbox), "a 2 p0");
+        assert_eq!(take(&mailbox), "b 2 p1", "all that p1 is about was taken");
+        assert_eq!(take(&mailbox), "c 2 p2");
         mailbox.put(Vec::new(), &"p3".into());
         mailbox.put(rows(&["a", "b"], 4), &"p4".into());
-        assert_eq!(take(&mailbox), taken("a", 4, "p3"));
-        assert_eq!(take(&mailbox), taken("b", 4, "p4"));
-        assert_eq!(take(&mailbox), None);
+        assert_eq!(take(&mailbox), "a 4 p3");
+        assert_eq!(take(&mailbox), "b 4 p4");
+        assert_eq!(take(&mailbox), "nothing");
     }
 
     #[test]
     fn a_row_taken_changes_again_before_the_rest_is_taken() {
         let mailbox = Mailbox::new("p0".into(), 3);
         mailbox.put(rows(&["a", "b"], 1), &"p1".into());
-        assert_eq!(take(&mailbox), taken("a", 1, "p0"));
+        assert_eq!(take(&mailbox), "a 1 p0");
         mailbox.put(rows(&["a"], 2), &"p2".into());
-        assert_eq!(take(&mailbox), taken("b", 1, "p1"));
-        assert_eq!(take(&mailbox), taken("a", 2, "p2"));
+        assert_eq!(take(&mailbox), "b 1 p1");
+        assert_eq!(take(&mailbox), "a 2 p2");
     }
 
     #[test]

@@ -117,7 +117,7 @@ async fn a_build_goes_on_where_an_aggregator_was_killed() {
         server.invite(&format!("c{n}@example.com")).await;
     }
     let built = "select coalesce(sum(pseq), 0) from read.checkpoint where view = 'customer' and generation = 2";
-    let mut build =
+    let mut running =
         flotilla(&fleet, &["rebuild", "customer", "--throttle", "10"]).spawn().expect("a build");
     let is_half = async || (1..35).contains(&fleet.sql(built).parse::<i32>().ok()?).then_some(());
     until_some("a part of it is built", is_half).await;
@@ -126,7 +126,7 @@ async fn a_build_goes_on_where_an_aggregator_was_killed() {
     assert_eq!(live(&fleet), "1", "half of it is never read");
     let aggregator = fleet.process_with(&["customers-aggregator"], &["--batch", "5"]);
     aggregator.server().ready().await;
-    let ended = async || build.try_wait().expect("a state");
+    let ended = async || running.try_wait().expect("a state");
     assert!(until_some("it is built", ended).await.success());
     assert!(before > 0 && live(&fleet) == "2");
     let hash = fleet.sql("select hash from read.live where view = 'customer'");

@@ -72,8 +72,6 @@ defects! {
     OutcomeNotCompared,
     /// commands on a topic that was recreated are taken for decided
     RecreatedLogNotNoticed,
-    /// a generation of a view is read although it lacks what was shown
-    CutOverBehind,
     /// the log of changes does not name the rows that changed
     ChangeLeftOut,
     /// a question is answered before its batch is in the ledger

@@ -210,6 +210,12 @@ impl fmt::Display for Pending {
 fn pending(fleet: &Fleet) -> Option<Pending> {
     for it in &fleet.store.ledger_rows(CONTEXT) {
         let part = it.part;
+        // Every event makes a row of both: where there is none, no generation is read yet.
+        let is_unread = |table: &&str| fleet.store.rows(CONTEXT, table).is_empty();
+        let unread = [Customer::TABLE, InvitationsPerDay::TABLE].into_iter().find(is_unread);
+        if let Some(table) = unread.filter(|_| it.pseq > 0) {
+            return Some(Pending::View { part, events: it.pseq, table });
+        }
         let commands = fleet.log.end(COMMANDS, part) - it.next_offset;
         if commands > 0 {
             return Some(Pending::Decision { part, commands });

@@ -4,7 +4,6 @@ use super::{
     views::MemoryViews,
 };
 use crate::{
-    defect::{self, Defect},
     port::store::{
         BuildOrder, CheckpointRow, CutOver, Generation, GenerationRow, GenerationState,
         Generations, StoreError, Switched,
@@ -121,7 +120,7 @@ impl Database {
             next => (shown.pseq - next.map_or(0, |it| it.pseq)).max(0),
         });
         let events = behind.sum();
-        if events > 0 && !defect::is(Defect::CutOverBehind) {
+        if events > 0 {
             return Ok(Switched::Behind { events });
         }
         next.order.cut_over = CutOver::Ask;

@@ -124,7 +124,7 @@ fn without_a_handler_there_is_no_answer_and_then_there_is() {
     run(async |fleet| {
         let client = fleet.client::<Customers>();
         assert_eq!(ask(&client, id(1)).await, Err(FactError::Unanswered));
-        let deadline = Duration::from_secs(60);
+        let deadline = Duration::from_mins(1);
         let patient = Envelope { deadline, ..envelope(&client) };
         let question = AskCustomerState { customer_id: id(1) };
         let asked = client.ask::<Customer, _>(&question, patient);

@@ -24,6 +24,9 @@ use shell::{
 use std::{collections::BTreeMap, pin::Pin, time::Duration};
 use uuid::Uuid;
 
+/// What an operator does.
+type Switch<'a> = &'a dyn Fn(&MemoryStore);
+
 type Updates = Pin<Box<dyn Stream<Item = Result<Update<Customer>, Lost>>>>;
 
 async fn follow(client: &Client, filter: Filter, after: Option<&str>, rows_max: usize) -> Updates {
@@ -181,7 +184,7 @@ fn who_follows_a_view_that_is_rebuilt_or_rolled_back_is_told() {
         until("it is shown", || shown(&fleet).len() == 1).await;
         let rebuild = |store: &MemoryStore| store.rebuild(&view, 3);
         let roll_back = |store: &MemoryStore| store.roll_back(&view);
-        let switches: [(u128, &dyn Fn(&MemoryStore)); 2] = [(2, &rebuild), (3, &roll_back)];
+        let switches: [(u128, Switch); 2] = [(2, &rebuild), (3, &roll_back)];
         for (n, switch) in switches {
             let mut updates = follow(&client, everything(), Some(&now(&client).await), 9).await;
             accepted(&client, invite(n, &format!("{n}@x.org"))).await;
@@ -262,13 +265,12 @@ struct Copy(BTreeMap<Uuid, Customer>, usize);
 
 impl Copy {
     fn take(&mut self, update: Update<Customer>) {
-        let before = match update.row {
-            Some(row) => self.0.insert(update.key, row.clone()).map(|it| (it.version, row.version)),
-            None => {
-                self.1 += 1;
-                self.0.remove(&update.key);
-                None
-            }
+        let before = if let Some(row) = update.row {
+            self.0.insert(update.key, row.clone()).map(|it| (it.version, row.version))
+        } else {
+            self.1 += 1;
+            self.0.remove(&update.key);
+            None
         };
         assert!(before.is_none_or(|(old, new)| old <= new), "back in time: {before:?}");
     }

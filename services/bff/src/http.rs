@@ -2,7 +2,7 @@
 //!
 //! In the order in which a request meets them: media type of the answer, headers, method, body, room for one more,
 //! document, execution. Whatever is wrong is answered in the form of a GraphQL error. Subscriptions come over a
-//! [`socket`], or as [`events`].
+//! `socket`, or as `events`.
 mod answer;
 mod events;
 mod export;

@@ -1,0 +1,1 @@
+//! The files that deploy the fleet (image, compose, Tilt, Kubernetes), as data that tests can check.

@@ -1,0 +1,1 @@
+//! What would only fail on a cluster, found without one.

@@ -21,6 +21,7 @@ mod pages;
 mod peers;
 mod picture;
 mod process;
+mod rebuilt;
 mod report;
 mod results;
 mod schedule;
@@ -80,6 +81,7 @@ pub async fn run(plan: &Plan, progress: Arc<dyn Progress>) -> anyhow::Result<Rep
             Measure::P8 => pages::of_many(&stage).await?,
             Measure::P9 => live::updates(&stage).await?,
             Measure::P10 => auditing::all_that_is_stored(&stage).await?,
+            Measure::P11 => rebuilt::beside_what_is_read(&stage).await?,
         };
         progress.done(measure.name(), &entry.in_short(), watch.took());
         report.add(*measure, entry);

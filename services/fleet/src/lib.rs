@@ -10,6 +10,7 @@
 pub mod bench;
 pub mod chaos;
 pub mod cli;
+mod memory;
 pub mod proof;
 pub mod schemas;
 pub mod services;

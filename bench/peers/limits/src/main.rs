@@ -4,7 +4,7 @@
 //!   a handler wrote, written again by plain SQL, so many events a transaction
 //! - `commit --database-url … --rate 100 --seconds 5`: one row a transaction
 //! - `read --database-url … --rate 100 --seconds 5`: one row by its key
-//! - `copy --database-url … --rows 100000`: COPY of the rows of a view, one an event
+//! - `copy --database-url … --rows 100000 --indexes before`: COPY of the rows of a view, one an event
 //! - `page --database-url … --database … --question 'customer where … order by … limit 51' --seconds 5`: a page of a view
 //! - `hop --kafka-brokers … --rate 100 --seconds 5`: a record through Kafka, `acks=all`
 mod append;

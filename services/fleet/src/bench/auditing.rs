@@ -17,7 +17,7 @@ pub(super) async fn all_that_is_stored(stage: &Stage) -> anyhow::Result<Entry> {
     let mut entry = Entry::new("events/s");
     for round in 1..=stage.plan.rounds {
         for (name, events) in [("few", FEW), ("many", MANY)] {
-            let fleet = stage.fleet(&format!("p11_{round}_{name}")).await?;
+            let fleet = stage.fleet(&format!("p10_{round}_{name}")).await?;
             stage.tell("P10", &format!("round {round}: {events} events are decided and shown"));
             drain(stage, &fleet, events, &mut Entry::default()).await?;
             let rebuild = shown(stage, &fleet, events, &mut entry).await?;

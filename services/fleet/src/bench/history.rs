@@ -31,11 +31,11 @@ pub(super) async fn piled_up(stage: &Stage) -> anyhow::Result<Entry> {
     }
     for (name, events) in piles {
         let many = stage.fleet(&format!("p6_{name}")).await?;
-        fill(stage, &many, events).await?;
+        fill(stage, "P6", &many, events).await?;
         for round in 1..=stage.plan.rounds {
             // A few each time anew: they would not stay few.
             let few = stage.fleet(&format!("p6_{name}_{round}")).await?;
-            fill(stage, &few, FEW).await?;
+            fill(stage, "P6", &few, FEW).await?;
             stage.tell("P6", &format!("round {round}: {FEW} and {events} events"));
             let rate = drain(stage, &few, COMMANDS, &mut Entry::default()).await?;
             entry.other(&format!("few_beside_{name}_per_second"), rate);
@@ -60,10 +60,16 @@ pub(super) async fn piled_up(stage: &Stage) -> anyhow::Result<Entry> {
     Ok(entry)
 }
 
-async fn fill(stage: &Stage, fleet: &Fleet, events: usize) -> anyhow::Result<()> {
+/// Decides so many invitations, each of another customer.
+pub(super) async fn fill(
+    stage: &Stage,
+    measure: &str,
+    fleet: &Fleet,
+    events: usize,
+) -> anyhow::Result<()> {
     let mut stored = 0;
     while stored < events {
-        stage.tell("P6", &format!("{stored} of {events} events are stored"));
+        stage.tell(measure, &format!("{stored} of {events} events are stored"));
         let chunk = CHUNK.min(events - stored);
         drain(stage, fleet, chunk, &mut Entry::default()).await?;
         stored += chunk;

@@ -24,11 +24,13 @@ pub enum Measure {
     P9,
     /// How fast all that is stored is compared with itself, beside a view that is built.
     P10,
+    /// Events a second into a view that is built again, beside what is read.
+    P11,
 }
 
 impl Measure {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::P1,
         Self::P2,
         Self::P3,
@@ -39,6 +41,7 @@ impl Measure {
         Self::P8,
         Self::P9,
         Self::P10,
+        Self::P11,
     ];
 
     /// As it is asked for.
@@ -55,6 +58,7 @@ impl Measure {
             Self::P8 => "P8",
             Self::P9 => "P9",
             Self::P10 => "P10",
+            Self::P11 => "P11",
         }
     }
 
@@ -72,6 +76,7 @@ impl Measure {
             Self::P8 => "a filtered page of 50 out of a million rows",
             Self::P9 => "rows/s pushed to a thousand subscribers",
             Self::P10 => "events/s of an audit of all that is stored",
+            Self::P11 => "events/s into a view built again beside what is read",
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Services in processes of their own, as in production: `flotilla run`.
-use crate::stack::Stopwatch;
+use crate::{memory, stack::Stopwatch};
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use shell::clock::Clock;
@@ -86,6 +86,12 @@ impl Process {
     /// Ends it at once.
     pub(super) fn kill(mut self) {
         self.end();
+    }
+
+    /// The most memory that it ever had; `None` where the system does not tell.
+    #[expect(clippy::cast_precision_loss, reason = "so much there will never be")]
+    pub(super) fn memory_peak_mb(&self) -> Option<f64> {
+        Some(memory::peak_kb(&self.child.id().to_string())? as f64 / 1024.0)
     }
 
     fn signal(&self, signal: Signal) {

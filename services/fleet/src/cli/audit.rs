@@ -7,6 +7,7 @@ use super::{
     view_of::{all_views, view_of},
 };
 use crate::{
+    memory,
     services::{CONTEXTS, EachContext, each},
     stack::Stopwatch,
 };
@@ -208,15 +209,8 @@ fn as_json(
         "checked": report.checked.iter().map(checked).collect::<Vec<_>>(),
         "repaired": repaired,
         "seconds": took.as_secs_f64(),
-        "memory_peak_kb": memory_peak_kb(),
+        "memory_peak_kb": memory::peak_kb("self"),
     })
-}
-
-/// The most memory that this process ever had; `None` where the system does not tell.
-fn memory_peak_kb() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|it| it.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Prints differences as they come.

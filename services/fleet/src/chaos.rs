@@ -58,8 +58,8 @@ pub struct Options {
     pub program: PathBuf,
     /// A folder that is not there yet, for everything that is written.
     pub data: PathBuf,
-    /// How long faults come; what has begun by then ends in its time.
-    pub length: Duration,
+    /// When no more faults come; what has begun by then ends in its time.
+    pub length: Length,
     /// What makes the plan.
     pub seed: u64,
     /// Only faults with this in their names; all, if it is empty.
@@ -68,6 +68,15 @@ pub struct Options {
     pub stop: CancellationToken,
     /// Told in a line what happens.
     pub tell: fn(&str),
+}
+
+/// When no more faults come.
+#[derive(Clone, Copy, Debug)]
+pub enum Length {
+    /// After this time.
+    Time(Duration),
+    /// After this many (several at once are one), however long they take.
+    Faults(usize),
 }
 
 /// Lets faults happen, and checks what came of it. Dropping the future ends all that it has started; the folder stays.
@@ -143,7 +152,11 @@ impl Run<'_> {
         for together in plan {
             world.wait(Duration::from_millis(dice.within(500..2500))).await;
             let now = self.record.now();
-            if now >= begun + *length || stop.is_cancelled() {
+            let is_over = match *length {
+                Length::Time(time) => now >= begun + time,
+                Length::Faults(count) => episodes.len() >= count,
+            };
+            if is_over || stop.is_cancelled() {
                 break;
             }
             let what: Vec<String> = together.iter().map(ToString::to_string).collect();

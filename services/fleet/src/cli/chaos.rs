@@ -4,7 +4,7 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    chaos::{self, Report},
+    chaos::{self, Length, Report},
     stack::{Stopwatch, reset},
 };
 use anyhow::{Context as _, bail, ensure};
@@ -30,6 +30,9 @@ pub(super) struct Options {
     /// How long faults come, such as 10 or 0.5; starting and checking take a minute more
     #[arg(long, value_name = "MINUTES", default_value_t = 10.0)]
     minutes: f64,
+    /// How many faults come instead, however long they take
+    #[arg(long, value_name = "COUNT", conflicts_with = "minutes")]
+    faults: Option<usize>,
     /// Makes the plan of faults; another one each time if absent
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -54,11 +57,17 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let data = env::temp_dir().join(format!("flotilla-chaos-{}-{seed}", std::process::id()));
     ensure!(!data.exists(), "{} is there already: delete it", data.display());
     let watch = Stopwatch::start();
-    console::note(&format!("chaos: {minutes} minutes, seed {seed}, in {}", data.display()));
+    let (length, told) = match options.faults {
+        Some(count) => (Length::Faults(count), format!("{count} faults")),
+        None => {
+            (Length::Time(Duration::from_secs_f64(minutes * 60.0)), format!("{minutes} minutes"))
+        }
+    };
+    console::note(&format!("chaos: {told}, seed {seed}, in {}", data.display()));
     let run = chaos::Options {
         program: env::current_exe().context("find this program")?,
         data: data.clone(),
-        length: Duration::from_secs_f64(minutes * 60.0),
+        length,
         seed,
         only: options.only,
         stop: signals.soft.clone(),

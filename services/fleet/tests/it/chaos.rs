@@ -1,4 +1,4 @@
-//! A minute of `flotilla chaos`: the same command as the long one, with a plan that is known to have some of all.
+//! A little of `flotilla chaos`: the same command as the long one, with a plan that is known to have some of all.
 use crate::servers::{Folder, one_after_another, servers_in};
 use serde_json::Value;
 use std::{
@@ -18,7 +18,7 @@ async fn a_short_chaos_finds_nothing_wrong() {
     fs::create_dir_all(&folder.0).expect("a folder");
     let json = folder.0.join("report.json");
     let mut chaos = Command::new(env!("CARGO_BIN_EXE_flotilla"));
-    chaos.args(["chaos", "--minutes", "0.2", "--seed", SEED, "--json"]).arg(&json);
+    chaos.args(["chaos", "--faults", "3", "--seed", SEED, "--json"]).arg(&json);
     chaos.env("TMPDIR", &folder.0).stdin(Stdio::null());
     let out = spawn_blocking(move || chaos.output()).await.expect("it ends").expect("it runs");
     let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);

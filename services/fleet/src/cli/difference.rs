@@ -44,7 +44,7 @@ pub(super) async fn show(
     new: &Generation,
     options: &Shown,
 ) -> anyhow::Result<()> {
-    let Differences { events_apart, mut rows } =
+    let Differences { events_apart, columns_of_one, mut rows } =
         shell.postgres.differences(view, live, new).await?;
     let mut csv = match &options.csv {
         Some(path) => Some(BufWriter::new(
@@ -73,11 +73,26 @@ pub(super) async fn show(
     if let Some(mut csv) = csv {
         csv.flush().context("write the file")?;
     }
-    let (live, new) = (live.generation, new.generation);
+    let name = |it: &Generation| {
+        let of = if live.hash == new.hash { String::new() } else { format!(" of {}", it.hash) };
+        format!("{}{of}", it.generation)
+    };
     console::line(&format!(
-        "{}: {} rows only in generation {new}, {} only in {live}, {} differ",
-        view.table, counts.added, counts.removed, counts.changed
+        "{}: {} rows only in generation {}, {} only in {}, {} differ",
+        view.table,
+        counts.added,
+        name(new),
+        counts.removed,
+        name(live),
+        counts.changed
     ));
+    if !columns_of_one.is_empty() {
+        console::note(&format!(
+            "not compared, as generation {} does not have them so: {}",
+            name(live),
+            columns_of_one.join(", ")
+        ));
+    }
     for (field, rows) in &counts.fields {
         console::line(&format!("  {field} differs in {rows}"));
     }

@@ -10,7 +10,7 @@ use anyhow::bail;
 use clap::Subcommand;
 use shell::{
     Shell,
-    port::store::{Generation, GenerationState, Generations as _, Store as _},
+    port::store::{Generation, Generations as _, Store as _},
     postgres::Version,
     view::ViewDefinition,
 };
@@ -34,7 +34,7 @@ enum Command {
     Diff(Diff),
     /// Have a complete generation read from now on
     CutOver(One),
-    /// Forget a generation that is not read
+    /// Forget a generation that is not read, or a version that no build has any more
     Drop(Forget),
 }
 
@@ -61,17 +61,25 @@ struct One {
 struct Diff {
     #[command(flatten)]
     one: One,
+    /// Compare it with what another build reads: its version, as `flotilla views` lists it
+    #[arg(long, value_name = "HASH")]
+    against: Option<String>,
     #[command(flatten)]
     difference: difference::Shown,
 }
 
 #[derive(Debug, clap::Args)]
 struct Forget {
-    #[command(flatten)]
-    one: One,
-    /// The version, where it is not that of this build
-    #[arg(long, value_name = "HASH")]
+    /// The view
+    view: String,
+    /// The generation of this build's version
+    #[arg(required_unless_present = "version")]
+    generation: Option<i32>,
+    /// All generations of another version instead, which no build has any more
+    #[arg(long, value_name = "HASH", conflicts_with = "generation")]
     version: Option<String>,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// Does what was asked.
@@ -79,29 +87,45 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     match options.command {
         None => list(&options.list).await?,
         Some(Command::List(options)) => list(&options).await?,
-        Some(Command::Diff(Diff { one, difference })) => {
+        Some(Command::Diff(Diff { one, against, difference })) => {
             let (shell, view, of) = one.named()?;
-            let rows = shell.postgres.views(view.context).generations(&view).await?;
-            let Some(live) = rows.iter().find(|it| it.state == GenerationState::Live) else {
-                bail!("no generation of {} is read yet", view.table);
-            };
-            if rows.iter().all(|it| it.of != of) {
+            let all = shell.postgres.versions(view.context).await?;
+            let is = |it: &&Version, hash: &str| it.view == view.table && it.hash == hash;
+            if !all.iter().any(|it| is(&it, &of.hash) && it.generation == of.generation) {
                 bail!("there is no generation {} of {}", of.generation, view.table);
             }
-            difference::show(&shell, &view, &live.of, &of, &difference).await?;
+            let hash = against.unwrap_or_else(|| view.hash.clone());
+            let Some(live) = all.iter().find(|it| is(it, &hash) && it.is_live) else {
+                bail!("no generation of {} {hash} is read", view.table);
+            };
+            let live = Generation { table: view.table, hash, generation: live.generation };
+            difference::show(&shell, &view, &live, &of, &difference).await?;
         }
         Some(Command::CutOver(one)) => {
             let (shell, view, of) = one.named()?;
             cut_over(&shell, &mut shell.postgres.views(view.context), &view, &of).await?;
         }
-        Some(Command::Drop(Forget { one, version })) => {
-            let (shell, view, mut of) = one.named()?;
-            of.hash = version.unwrap_or(of.hash);
-            let name = format!("generation {} of {} {}", of.generation, of.table, of.hash);
+        Some(Command::Drop(Forget { view, generation: Some(generation), target, .. })) => {
+            let (shell, view, of) = One { view, generation, target }.named()?;
+            let name = format!("generation {} of {}", of.generation, of.table);
             if !shell.postgres.views(view.context).drop_generation(&of).await? {
                 bail!("{name} is not there, or is the one that is read");
             }
             console::note(&format!("{name} is gone"));
+        }
+        Some(Command::Drop(Forget { view, generation: None, version, target })) => {
+            let (view, hash) = (view_of(&view)?, version.unwrap_or_default());
+            if hash == view.hash {
+                bail!(
+                    "{hash} is this build's own version of {}: drop a generation of it",
+                    view.table
+                );
+            }
+            let gone = target.shell()?.postgres.forget_version(&view, &hash).await?;
+            if gone == 0 {
+                bail!("there is no version {hash} of {}: `flotilla views` lists them", view.table);
+            }
+            console::note(&format!("{gone} generations of {} {hash} are gone", view.table));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -19,7 +19,7 @@ fn flotilla(fleet: &Fleet, arguments: &[&str]) -> Command {
 
 /// What it does while everything else goes on.
 #[expect(clippy::unwrap_used, reason = "only tests call this")]
-async fn done(fleet: &Fleet, arguments: &[&str]) -> Output {
+pub(crate) async fn done(fleet: &Fleet, arguments: &[&str]) -> Output {
     let mut command = flotilla(fleet, arguments);
     tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
 }
@@ -31,7 +31,7 @@ pub(crate) async fn succeeds(fleet: &Fleet, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
-async fn fails(fleet: &Fleet, arguments: &[&str], because: &str) {
+pub(crate) async fn fails(fleet: &Fleet, arguments: &[&str], because: &str) {
     let out = done(fleet, arguments).await;
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(!out.status.success() && said.contains(because), "{arguments:?}: {said}");

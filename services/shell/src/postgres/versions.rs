@@ -1,8 +1,14 @@
 //! What is kept of every view, also of definitions that this build does not know: for operators.
-use super::connection::{Postgres, away};
-use crate::port::store::StoreError;
+use super::{
+    connection::{Postgres, away},
+    table::schema,
+};
+use crate::{
+    port::store::{Generation, StoreError},
+    view::ViewDefinition,
+};
 use chrono::{DateTime, Utc};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// A generation of a version of a view, as it is kept.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, sqlx::FromRow)]
@@ -43,6 +49,45 @@ impl Postgres {
         let versions = sqlx::query_as(VERSIONS).fetch_all(&mut connection).await;
         let _ = connection.close().await;
         versions.map_err(|error| away(&error))
+    }
+
+    /// Forgets every generation of a definition, also the one that is read: no build in use may have this definition any
+    /// more, or it begins it again. How many there were.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub async fn forget_version(
+        &self,
+        view: &ViewDefinition,
+        hash: &str,
+    ) -> Result<usize, StoreError> {
+        let options = self.options(Some(view.context))?;
+        let failed = |error: sqlx::Error| away(&error);
+        let mut connection = PgConnection::connect_with(&options).await.map_err(failed)?;
+        let mut transaction = connection.begin().await.map_err(failed)?;
+        let sql = "delete from read.live where (view, hash) = ($1, $2)";
+        sqlx::query(sql)
+            .bind(view.table)
+            .bind(hash)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        let sql = "delete from read.generation where (view, hash) = ($1, $2) returning generation";
+        let generations: Vec<i32> = sqlx::query_scalar(sql)
+            .bind(view.table)
+            .bind(hash)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        for generation in &generations {
+            let of =
+                Generation { table: view.table, hash: hash.to_owned(), generation: *generation };
+            let sql = format!("drop schema if exists {} cascade", schema(&of));
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)?;
+        let _ = connection.close().await;
+        Ok(generations.len())
     }
 }
 

@@ -81,7 +81,7 @@ pub(crate) async fn send(
     let envelope = Envelope {
         command_id,
         correlation: session.correlation,
-        traceparent: Some(session.traceparent.clone()),
+        traceparent: Some(session.traceparent().to_owned()),
         actor: None,
         expected_version,
         deadline: of::<Patience>(context)?.command,
@@ -104,7 +104,7 @@ pub(crate) async fn ask<D: Answers<Q>, Q: Message>(
     let envelope = Envelope {
         command_id: client.new_id(),
         correlation: session.correlation,
-        traceparent: Some(session.traceparent.clone()),
+        traceparent: Some(session.traceparent().to_owned()),
         actor: None,
         expected_version: None,
         deadline: of::<Patience>(context)?.command,

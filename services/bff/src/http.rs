@@ -36,7 +36,7 @@ use axum::{
 };
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use negotiation::Media;
-use shell::clock::Clock;
+use shell::{clock::Clock, telemetry::metric};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
@@ -127,7 +127,8 @@ async fn graphql<E: Executor>(
     let span = tracing::info_span!(
         "graphql",
         correlation = %session.correlation,
-        traceparent = session.traceparent,
+        trace_id = session.trace_id(),
+        traceparent = session.traceparent(),
     );
     match endpoint.execute(&parts, body, &session).instrument(span).await {
         Ok(it) => answer::executed(it, media, &session),
@@ -170,7 +171,16 @@ impl<E: Executor> Endpoint<E> {
         let outcome = self.finish(request.data(Arc::clone(session)), session).await;
         let seconds = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
         let kind = if operation == Operation::Query { "query" } else { "mutation" };
-        metrics::histogram!("flotilla_graphql_seconds", "operation" => kind).record(seconds);
+        session.describe(|it| {
+            it.tell("graphql.operation.type", kind.to_owned());
+            it.tell("flotilla.correlation", session.correlation.to_string());
+            if let Ok(executed) = &outcome
+                && let Some(error) = executed.errors.first()
+            {
+                it.failed(error.message.clone());
+            }
+        });
+        metrics::histogram!(metric::GRAPHQL_DURATION.name, "operation" => kind).record(seconds);
         outcome
     }
 

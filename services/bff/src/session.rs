@@ -1,7 +1,7 @@
 //! One request: where its reader has been, which trace it belongs to, which commands it sent.
 use crate::errors::Failure;
 use axum::http::HeaderMap;
-use shell::{ids, position::Position};
+use shell::{ids, position::Position, telemetry::trace::Span};
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -27,8 +27,9 @@ pub(crate) const OF_CONNECTION: [&str; 4] = [POSITION, WAIT_MS, CORRELATION, TRA
 pub struct Session {
     /// What all that follows from the request has in common.
     pub correlation: Uuid,
-    /// The W3C trace context, the client's or a new one.
-    pub traceparent: String,
+    /// What the request is in its trace: the client's, or a new one.
+    span: Mutex<Span>,
+    traceparent: String,
     /// The id of the request's only command, if the client gave it in a header.
     pub idempotency_key: Option<Uuid>,
     wait: Option<Duration>,
@@ -65,16 +66,35 @@ impl Session {
         };
         let given = |name| text(headers, name).ok().flatten();
         let correlation = given(CORRELATION).and_then(|it| it.parse().ok());
-        let traceparent = given(TRACE_PARENT).filter(|it| is_traceparent(it)).map(str::to_owned);
+        let traceparent = given(TRACE_PARENT).filter(|it| is_traceparent(it));
+        let span = Span::begin("POST /graphql", traceparent);
         Ok(Self {
             correlation: correlation.unwrap_or_else(ids::new_id),
-            traceparent: traceparent.unwrap_or_else(new_traceparent),
+            traceparent: span.traceparent().to_owned(),
+            span: Mutex::new(span),
             idempotency_key,
             wait,
             operator: Secret(given(OPERATOR).map(str::to_owned)),
             seen: Mutex::new(seen),
             sent: Mutex::default(),
         })
+    }
+
+    /// The trace context of all that follows from the request.
+    #[must_use]
+    pub fn traceparent(&self) -> &str {
+        &self.traceparent
+    }
+
+    /// The trace that the request belongs to, for those who look for it.
+    #[must_use]
+    pub fn trace_id(&self) -> &str {
+        self.traceparent.split('-').nth(1).unwrap_or_default()
+    }
+
+    /// What the request's span says of it.
+    pub fn describe(&self, describe: impl FnOnce(&mut Span)) {
+        describe(&mut self.span.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// What the client says to be an operator by.
@@ -161,12 +181,6 @@ fn is_traceparent(text: &str) -> bool {
         && !nothing(parent)
 }
 
-fn new_traceparent() -> String {
-    // The second half of an id is random.
-    let (_, span) = ids::new_id().as_u64_pair();
-    format!("00-{}-{span:016x}-01", ids::new_id().simple())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,7 +205,7 @@ mod tests {
         let session = Session::open(&given).expect("opens");
         assert_eq!(session.idempotency_key, ID.parse().ok());
         assert_eq!(session.correlation.to_string(), ID);
-        assert_eq!(session.traceparent, TRACE);
+        assert_eq!(session.traceparent(), TRACE);
     }
 
     #[test]
@@ -199,8 +213,8 @@ mod tests {
         let (one, other) = (Session::open(&HeaderMap::new()), Session::open(&HeaderMap::new()));
         let (one, other) = (one.expect("opens"), other.expect("opens"));
         assert_ne!(one.correlation, other.correlation);
-        assert_ne!(one.traceparent, other.traceparent);
-        assert!(is_traceparent(&one.traceparent), "{}", one.traceparent);
+        assert_ne!(one.traceparent(), other.traceparent());
+        assert!(is_traceparent(one.traceparent()), "{}", one.traceparent());
         assert_eq!(one.idempotency_key, None);
         assert!(one.seen().is_empty());
     }
@@ -243,7 +257,7 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
         ] {
             let session = Session::open(&headers(&[(TRACE_PARENT, wrong)])).expect("opens");
-            assert_ne!(session.traceparent, wrong);
+            assert_ne!(session.traceparent(), wrong);
         }
         assert!(is_traceparent("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more"));
     }

@@ -8,6 +8,7 @@ mod dead_letters;
 mod difference;
 mod explain;
 mod fetch;
+mod healthcheck;
 mod history;
 mod migrate;
 mod mistakes;
@@ -32,17 +33,24 @@ mod view_of;
 mod views;
 
 use clap::{Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode};
+use shell::telemetry::{self, REVISION};
+use std::{path::PathBuf, process::ExitCode, sync::LazyLock};
 
 /// A fleet of services on one machine: GraphQL in front, events on Kafka, views in Postgres.
 ///
 /// `flotilla up` starts all of it. Nothing needs Docker, and nothing is left behind when it stops.
 #[derive(Debug, Parser)]
-#[command(name = "flotilla", version, arg_required_else_help = true, after_help = FIRST_STEPS)]
+#[command(name = "flotilla", version = VERSION.as_str(), arg_required_else_help = true, after_help = FIRST_STEPS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// As `0.1.0 (4bf92f3)`, where whoever built it said from what.
+static VERSION: LazyLock<String> = LazyLock::new(|| match REVISION {
+    Some(revision) => format!("{} ({revision})", telemetry::VERSION),
+    None => telemetry::VERSION.to_owned(),
+});
 
 const FIRST_STEPS: &str = "\
 First steps:
@@ -64,6 +72,8 @@ enum Command {
     Services(services::Options),
     /// Run some of the services against servers that are already there
     Run(Box<run::Options>),
+    /// Ask whether a service of this machine is ready: the health check of a container
+    Healthcheck(healthcheck::Options),
     /// Deal with commands that could not be decided, and events that a view could not fold
     DeadLetters(dead_letters::Options),
     /// Print, check and register the schemas of all messages
@@ -126,6 +136,7 @@ pub fn main() -> ExitCode {
             Command::Status(options) => status::run(options).await,
             Command::Services(options) => Ok(services::run(&options)),
             Command::Run(options) => run::run(*options).await,
+            Command::Healthcheck(options) => healthcheck::run(&options).await,
             Command::DeadLetters(options) => dead_letters::run(options).await,
             Command::Chaos(options) => chaos::run(options).await,
             Command::Schema(options) => schema::run(options).await,

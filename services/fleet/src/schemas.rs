@@ -31,6 +31,18 @@ pub async fn register(registry: &HttpRegistry) -> Result<Vec<(String, u32)>, Reg
     futures::future::try_join_all(written().map(one)).await
 }
 
+/// Whether all of them are there; the first that is not is the error.
+///
+/// # Errors
+/// If one is missing, or the registry is away.
+pub async fn are_registered(registry: &HttpRegistry) -> anyhow::Result<()> {
+    for (subject, _, record) in written() {
+        let is_there = registry.has(&subject, record.json()).await?;
+        anyhow::ensure!(is_there, "the schema registry has not this build's schema of {subject}");
+    }
+    Ok(())
+}
+
 async fn register_one(
     registry: &HttpRegistry,
     subject: String,

@@ -6,6 +6,7 @@ mod again;
 mod arrange;
 pub(crate) mod fold;
 mod keep;
+mod measure;
 mod missing;
 mod shard;
 mod show;

@@ -1,4 +1,9 @@
 //! What a process has to be told: options, each also an environment variable.
+mod security;
+
+pub use security::{KafkaSecurity, Mechanism, SecretFile, SecurityProtocol};
+
+use crate::telemetry::TelemetryConfig;
 use std::{fmt, net::SocketAddr, str::FromStr};
 
 /// The most partitions that a topic may have: the position of a reader who has seen all of them must fit in a header.
@@ -36,6 +41,14 @@ pub struct Config {
         hide_env_values = true
     )]
     pub database_url: DatabaseUrl,
+
+    /// A file with the password of the user in that address, which needs none then; read once, at the start.
+    #[arg(long, env = "DATABASE_PASSWORD_FILE", value_name = "FILE")]
+    pub database_password_file: Option<SecretFile>,
+
+    /// How Kafka is spoken to.
+    #[command(flatten)]
+    pub kafka_security: KafkaSecurity,
 
     /// A prefix of every topic, group and database, so that several fleets can share servers.
     #[arg(long, env = "FLOTILLA_NAMESPACE", value_name = "PREFIX", default_value = "")]
@@ -78,6 +91,10 @@ pub struct Config {
     /// Where `/live`, `/ready`, `/metrics` and `/status` are, in a process that does not serve GraphQL.
     #[arg(long, env = "FLOTILLA_HEALTH", value_name = "HOST:PORT")]
     pub health: Option<SocketAddr>,
+
+    /// Where telemetry goes.
+    #[command(flatten, next_help_heading = "Telemetry")]
+    pub telemetry: TelemetryConfig,
 }
 
 impl Config {

@@ -5,16 +5,11 @@ use crate::{
     postgres::PostgresReads,
     service::{Service, Shell},
     status::{ContextReport, Report, Status},
+    telemetry::metric::{self, Metric},
 };
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use futures::future::join_all;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 #[derive(Clone)]
 struct Watched {
@@ -26,17 +21,26 @@ struct Watched {
 /// `/live`, `/ready`, `/metrics` and `/status`.
 pub fn router(shell: &Shell) -> Router {
     // Counting begins when somebody may ask.
-    recorder();
+    metric::recorder();
     Router::new()
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
         .route("/status", get(tell))
         .route("/metrics", get(metrics))
-        .with_state(Watched {
-            status: shell.status.clone(),
-            clock: shell.clock.clone(),
-            reads: Arc::new(PostgresReads::new(shell.postgres.clone())),
-        })
+        .with_state(Watched::of(shell))
+}
+
+/// Finds out again and again what only is known when it is asked for, where nobody asks but a collector is told.
+pub(crate) fn observer() -> Service {
+    Service::new("observer", "", |shell: Shell| async move {
+        let watched = Watched::of(&shell);
+        while !shell.shutdown.is_cancelled() {
+            watched.observe().await;
+            let stopped = shell.shutdown.cancelled();
+            shell.clock.timeout(OBSERVE_INTERVAL, stopped).await;
+        }
+        Ok(())
+    })
 }
 
 /// Answers at an address of its own.
@@ -65,6 +69,14 @@ async fn tell(State(watched): State<Watched>) -> Json<Report> {
 }
 
 impl Watched {
+    fn of(shell: &Shell) -> Self {
+        Self {
+            status: shell.status.clone(),
+            clock: shell.clock.clone(),
+            reads: Arc::new(PostgresReads::new(shell.postgres.clone())),
+        }
+    }
+
     /// What the contexts that the process works for keep aside.
     async fn contexts(&self) -> BTreeMap<String, ContextReport> {
         let contexts = self.status.contexts().into_iter().map(|context| async {
@@ -85,48 +97,48 @@ fn unknown(why: String) -> ContextReport {
 }
 
 async fn metrics(State(watched): State<Watched>) -> String {
-    // What is not known keeps its last value.
-    let known = watched.contexts().await.into_iter().filter(|(_, it)| it.error.is_none());
-    for (context, it) in known {
-        let open = it.dead_letters.iter().map(|it| it.count).sum();
-        gauge("flotilla_dead_letters_open", &[("context", context.clone())], open);
-        for it in it.parked {
-            let labels = [("context", context.clone()), ("view", it.view)];
-            gauge("flotilla_parked_events_open", &labels, it.events);
-        }
-    }
-    for (name, service) in watched.status.services() {
-        for ((topic, part), it) in service.parts {
-            let labels = [("service", name.clone()), ("partition", format!("{topic}/{part}"))];
-            if let Some(lag) = it.lag {
-                gauge("flotilla_lag", &labels, lag);
-            }
-            gauge("flotilla_pseq", &labels, it.pseq);
-            if let Some(published) = it.published {
-                gauge("flotilla_published", &labels, published);
+    watched.observe().await;
+    metric::recorder().render()
+}
+
+impl Watched {
+    async fn observe(&self) {
+        // What is not known keeps its last value.
+        let known = self.contexts().await.into_iter().filter(|(_, it)| it.error.is_none());
+        for (context, it) in known {
+            let open = it.dead_letters.iter().map(|it| it.count).sum();
+            gauge(metric::DEAD_LETTERS_OPEN, &[("context", context.clone())], open);
+            for it in it.parked {
+                let labels = [("context", context.clone()), ("view", it.view)];
+                gauge(metric::PARKED_EVENTS_OPEN, &labels, it.events);
             }
         }
-        let ready = i64::from(service.joined && service.trouble.is_none());
-        gauge("flotilla_ready", &[("service", name)], ready);
+        let now = self.clock.elapsed();
+        for (name, service) in self.status.services() {
+            for ((topic, part), it) in service.parts {
+                let labels = [("service", name.clone()), ("partition", format!("{topic}/{part}"))];
+                if let Some(lag) = it.lag {
+                    gauge(metric::LAG, &labels, lag);
+                }
+                let waiting = it.waiting_since.map_or(Duration::ZERO, |it| now.saturating_sub(it));
+                metrics::gauge!(metric::WAITING.name, &labels.to_vec()).set(waiting.as_secs_f64());
+                gauge(metric::PSEQ, &labels, it.pseq);
+                if let Some(published) = it.published {
+                    gauge(metric::PUBLISHED, &labels, published);
+                }
+            }
+            let ready = i64::from(service.joined && service.trouble.is_none());
+            gauge(metric::READY, &[("service", name)], ready);
+        }
     }
-    recorder().render()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
-fn gauge<const N: usize>(name: &'static str, labels: &[(&'static str, String); N], value: i64) {
-    metrics::gauge!(name, &labels.to_vec()).set(value as f64);
+fn gauge<const N: usize>(of: Metric, labels: &[(&'static str, String); N], value: i64) {
+    metrics::gauge!(of.name, &labels.to_vec()).set(value as f64);
 }
 
-fn recorder() -> &'static PrometheusHandle {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    RECORDER.get_or_init(|| {
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let handle = recorder.handle();
-        // In a test several fleets share a process, and the first recorder.
-        drop(metrics::set_global_recorder(recorder));
-        handle
-    })
-}
-
+/// As often as metrics are sent.
+const OBSERVE_INTERVAL: Duration = Duration::from_secs(10);
 /// What only the store knows is told without, if the store takes longer.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);

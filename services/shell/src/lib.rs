@@ -20,6 +20,7 @@ pub mod kafka;
 pub mod letters;
 pub mod memory;
 pub mod names;
+mod panics;
 pub mod partition;
 pub mod port;
 pub mod position;
@@ -32,6 +33,7 @@ pub mod republish;
 mod schemas;
 mod service;
 pub mod status;
+pub mod telemetry;
 pub mod view;
 
 pub use client::Client;

@@ -2,6 +2,7 @@
 use crate::{
     config::Config,
     service::{Service, Shell},
+    telemetry,
 };
 use anyhow::Context as _;
 use clap::Parser;
@@ -43,8 +44,8 @@ pub fn run(services: impl IntoIterator<Item = Service>) -> ExitCode {
 pub fn run_with(config: Config, services: impl IntoIterator<Item = Service>) -> anyhow::Result<()> {
     let health = config.health;
     let shutdown = CancellationToken::new();
-    let shell = Shell::new(config, shutdown.clone())?;
     let mut services: Vec<Service> = services.into_iter().collect();
+    let shell = Shell::new(config, shutdown.clone())?;
     if let Some(address) = health {
         services.push(crate::http::service(address));
     }
@@ -58,7 +59,14 @@ pub fn run_with(config: Config, services: impl IntoIterator<Item = Service>) -> 
 ///
 /// # Errors
 /// The first failure.
-pub fn supervise(shell: &Shell, services: Vec<Service>) -> anyhow::Result<()> {
+pub fn supervise(shell: &Shell, mut services: Vec<Service>) -> anyhow::Result<()> {
+    let told = &shell.config.telemetry;
+    let name = services.iter().find(|it| it.reports()).map_or("flotilla", Service::name).to_owned();
+    // Dropped last: what the services did until their end is sent as well.
+    let _sending = telemetry::start(told, &name)?;
+    if told.endpoint.is_some() {
+        services.push(crate::http::observer());
+    }
     let (ended, end) = mpsc::channel();
     for it in services.iter().filter(|it| it.reports()) {
         shell.status.expect(it.name());

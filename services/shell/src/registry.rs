@@ -62,6 +62,25 @@ impl HttpRegistry {
         }
     }
 
+    /// Whether the subject has this schema, which is not made.
+    ///
+    /// # Errors
+    /// If the registry does not answer, or does not know what is asked.
+    pub async fn has(&self, subject: &str, schema: &str) -> Result<bool, RegistryError> {
+        let body = serde_json::json!({ "schema": schema, "schemaType": "AVRO" });
+        let answer = self.http.post(format!("{}/subjects/{subject}", self.url)).json(&body).send();
+        let answer = answer.await.map_err(|error| RegistryError::Away(error.to_string()))?;
+        match answer.status() {
+            it if it.is_success() => Ok(true),
+            reqwest::StatusCode::NOT_FOUND => Ok(false),
+            it if it.is_client_error() => Err(RegistryError::Refused {
+                subject: subject.to_owned(),
+                reason: format!("HTTP {it}"),
+            }),
+            it => Err(RegistryError::Away(format!("HTTP {it}"))),
+        }
+    }
+
     /// Whether the registry answers.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use shell::telemetry::metric;
 use std::collections::BTreeMap;
 
 /// A request that was not executed.
@@ -74,7 +75,7 @@ pub(super) fn executed(mut it: Executed, media: Media, session: &Session) -> Res
     if refuses(&mut it) {
         return unexecuted(not_executed(media), media, Some(session), it.errors);
     }
-    with_position(&mut it, session);
+    with_context(&mut it, session);
     dressed(GraphQLResponse::from(it).into_response(), StatusCode::OK, media, Some(session))
 }
 
@@ -91,7 +92,7 @@ pub(super) fn pushed(mut it: Executed, session: &Session) -> Pushed {
     if refuses(&mut it) {
         return Pushed::Refused(it.errors);
     }
-    with_position(&mut it, session);
+    with_context(&mut it, session);
     serde_json::to_string(&it).map_or_else(
         |error| gave_up(Failure::new(Code::Internal, format!("it cannot be written: {error}"))),
         Pushed::Next,
@@ -121,10 +122,14 @@ fn refuses(it: &mut Executed) -> bool {
     refused
 }
 
-fn with_position(it: &mut Executed, session: &Session) {
-    if let Some(seen) = seen(Some(session)) {
-        it.extensions.insert("position".to_owned(), Value::from(seen));
-    }
+/// Where the reader is now, and the trace that whoever looks for a reason looks for.
+fn with_context(it: &mut Executed, session: &Session) {
+    it.extensions.extend(context(Some(session)));
+}
+
+fn context(session: Option<&Session>) -> impl Iterator<Item = (String, Value)> {
+    let trace = session.map(|it| ("traceId".to_owned(), Value::from(it.trace_id())));
+    seen(session).map(|it| ("position".to_owned(), Value::from(it))).into_iter().chain(trace)
 }
 
 fn not_executed(media: Media) -> StatusCode {
@@ -145,7 +150,7 @@ fn explain(error: &mut ServerError, executed: bool) {
         error.extensions = extensions;
     }
     if let Some(Value::String(code)) = error.extensions.as_ref().and_then(|it| it.get("code")) {
-        metrics::counter!("flotilla_graphql_errors_total", "code" => code.clone()).increment(1);
+        metrics::counter!(metric::GRAPHQL_ERRORS.name, "code" => code.clone()).increment(1);
     }
 }
 
@@ -155,8 +160,7 @@ fn unexecuted(
     session: Option<&Session>,
     errors: Vec<ServerError>,
 ) -> Response {
-    let position = seen(session).map(|it| ("position".to_owned(), Value::from(it)));
-    let it = NotExecuted { errors, extensions: position.into_iter().collect() };
+    let it = NotExecuted { errors, extensions: context(session).collect() };
     dressed(Json(it).into_response(), status, media, session)
 }
 

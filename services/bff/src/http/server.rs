@@ -12,7 +12,7 @@ use hyper_util::{
     server::{conn::auto::Builder, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use shell::clock::Clock;
+use shell::{clock::Clock, telemetry::metric};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -63,7 +63,7 @@ pub async fn serve(
             accepted = accept(&listener, &clock) => accepted?,
         };
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            metrics::counter!("flotilla_graphql_turned_away_total").increment(1);
+            metrics::counter!(metric::GRAPHQL_TURNED_AWAY.name).increment(1);
             if let Ok(doorkeeper) = Arc::clone(&doorkeepers).try_acquire_owned() {
                 let clock = clock.clone();
                 tokio::spawn(async move {

@@ -32,7 +32,7 @@ impl Query {
     }
 
     async fn trace(&self, context: &Context<'_>) -> async_graphql::Result<String> {
-        Ok(context.data::<Arc<Session>>()?.traceparent.clone())
+        Ok(context.data::<Arc<Session>>()?.traceparent().to_owned())
     }
 }
 

@@ -36,6 +36,14 @@ impl Fleet {
         Self { addresses: addresses.clone(), namespace: format!("t{}_", &random[20..]) }
     }
 
+    /// The same fleet, for whoever signs in to Postgres as another role.
+    pub(crate) fn signed_in_as(&self, role: &str) -> Self {
+        let database_url =
+            self.addresses.database_url.replacen("flotilla@", &format!("{role}@"), 1);
+        let addresses = Addresses { database_url, ..self.addresses.clone() };
+        Self { addresses, namespace: self.namespace.clone() }
+    }
+
     pub(crate) async fn migrate(&self) {
         migrate(&self.settings().shell).await.unwrap();
     }

@@ -26,6 +26,7 @@ mod live;
 mod live_log;
 mod load;
 mod mutations;
+mod operators_day;
 mod options;
 mod outages;
 mod process;
@@ -34,6 +35,7 @@ mod queries;
 mod rebuild;
 mod records;
 mod republish;
+mod roles;
 mod server;
 mod servers;
 mod settings;
@@ -41,6 +43,7 @@ mod simulation;
 #[path = "../../../bff/tests/it/socket.rs"]
 mod socket;
 mod stack;
+mod telemetry;
 /// What the write side tells: the same tests as on the fleet in memory.
 #[path = "../../../bff/tests/it/telling.rs"]
 mod telling;

@@ -1,4 +1,5 @@
 //! Which events a view follows, without their types, so that one loop serves any view.
+use crate::panics;
 use functions::{Follows, Happened, Message, Project, View};
 use shared_events::{Decoded, Family, WriterSchema};
 use std::{
@@ -88,7 +89,7 @@ pub(crate) fn key_of<V: View>(
     happened: &Happened,
 ) -> Result<Option<String>, String> {
     let key = catch_unwind(AssertUnwindSafe(|| fold.key(happened).map(|it| it.to_string())));
-    match key.map_err(|_| "finding the row of the event panicked".to_owned())? {
+    match key.map_err(|panic| panics::told("finding the row of the event", panic.as_ref()))? {
         Some(key) if key.contains('\0') => Err("the key of its row has a character U+0000".into()),
         key => Ok(key),
     }
@@ -101,7 +102,7 @@ pub(crate) fn folded<V: View>(
     happened: &Happened,
 ) -> Result<Option<V>, String> {
     catch_unwind(AssertUnwindSafe(|| fold.project(row, happened)))
-        .map_err(|_| "folding the event panicked".to_owned())
+        .map_err(|panic| panics::told("folding the event", panic.as_ref()))
 }
 
 /// Folds one record's events into the rows; either all of them, or none and the reason.

@@ -17,6 +17,7 @@ use crate::{
         },
     },
     status::{PartStatus, Reporter},
+    telemetry::metric,
     view::ViewDefinition,
 };
 use chrono::TimeDelta;
@@ -237,6 +238,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
     /// checkpoints.
     async fn follow(&mut self) -> Result<Vec<Place>, Trouble> {
         for it in self.consumer.moves() {
+            metrics::counter!(metric::REBALANCES.name, "loop" => self.view.table).increment(1);
             // Rows of other partitions may be among those cached: all of them are cheap to load again.
             self.forget_rows();
             let (assigned, places) = match it {

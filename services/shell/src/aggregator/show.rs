@@ -16,6 +16,7 @@ use crate::{
         },
     },
     status::PartStatus,
+    telemetry::metric,
 };
 use functions::{Happened, View};
 use futures::future::join;
@@ -27,21 +28,21 @@ use std::{
 use uuid::Uuid;
 
 /// An event that is next in its partition.
-struct Next<V> {
+pub(super) struct Next<V> {
     place: Place,
-    record: Record,
-    headers: EventHeaders,
+    pub(super) record: Record,
+    pub(super) headers: EventHeaders,
     what: What<V>,
-    after: After,
+    pub(super) after: After,
 }
 
 /// How far the partition is once the event is shown.
 #[derive(Clone, Copy)]
-struct After {
+pub(super) struct After {
     incarnation: i64,
     pseq: i64,
     next_offset: i64,
-    caught_up: bool,
+    pub(super) caught_up: bool,
 }
 
 /// Rows by their keys; `None`: there is none.
@@ -119,7 +120,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             let headers = match headers {
                 Ok(it) => it,
                 Err(error) => {
-                    metrics::counter!("flotilla_foreign_records_total", "view" => self.view.table)
+                    metrics::counter!(metric::FOREIGN_RECORDS.name, "view" => self.view.table)
                         .increment(1);
                     tracing::warn!(view = self.view.table, topic = %record.topic, part = record.part, offset = record.offset, %error, "passed over a record that is no event");
                     part.pass(record.offset);
@@ -208,9 +209,11 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
 
     /// Folds the events into their rows, and writes rows and checkpoints in one transaction.
     async fn show(&mut self, events: &[Next<V>], park: Option<&str>) -> Result<(), Shown> {
+        let begun = self.clock.elapsed();
         let mut batch = ViewBatch::default();
         let about = events.iter().map(|it| (&it.what, it.headers.version));
         let mut rows = self.load(about).await?;
+        let loaded = self.clock.elapsed();
         let mut touched: BTreeSet<String> = BTreeSet::new();
         let mut changed: BTreeMap<&Place, BTreeSet<String>> = BTreeMap::new();
         let mut parked: BTreeMap<(Place, Uuid), String> = BTreeMap::new();
@@ -246,6 +249,9 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             }
         }
         batch.rows = as_json(&rows, &touched)?;
+        let folded = self.clock.elapsed().saturating_sub(loaded);
+        metrics::histogram!(metric::FOLD_DURATION.name, "view" => self.view.table)
+            .record(folded.as_secs_f64());
         let mut after: BTreeMap<&Place, After> = BTreeMap::new();
         for it in events {
             after.insert(&it.place, it.after);
@@ -264,6 +270,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             }
         }
         self.write_batch(&batch).await?;
+        self.measure(events, begun);
         for (place, after) in after {
             if let Some(it) = self.parts.get_mut(place) {
                 it.row.pseq = after.pseq;
@@ -274,9 +281,9 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         }
         self.parked.extend(parked);
         self.keep_rows(rows, touched);
-        metrics::counter!("flotilla_view_events_total", "view" => self.view.table)
+        metrics::counter!(metric::VIEW_EVENTS.name, "view" => self.view.table)
             .increment(events.len() as u64);
-        metrics::counter!("flotilla_parked_events_total", "view" => self.view.table)
+        metrics::counter!(metric::PARKED_EVENTS.name, "view" => self.view.table)
             .increment(batch.parked.len() as u64);
         for it in &batch.parked {
             tracing::warn!(view = self.view.table, part = it.part, pseq = it.pseq, stream = %it.stream, reason = it.reason, "an event waits: its stream is parked in this view");
@@ -343,7 +350,16 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                 *ahead = reader.understand_all(records.unwrap_or_default()).await;
             }
         };
-        let (written, ()) = join(store.write(view, generation, batch), read_ahead).await;
+        let (clock, table) = (&self.clock, view.table);
+        let writing = async {
+            let begun = clock.elapsed();
+            let written = store.write(view, generation, batch).await;
+            let took = clock.elapsed().saturating_sub(begun);
+            metrics::histogram!(metric::COMMIT_DURATION.name, "loop" => table)
+                .record(took.as_secs_f64());
+            written
+        };
+        let (written, ()) = join(writing, read_ahead).await;
         match written {
             Ok(()) => Ok(()),
             Err(error) => {

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     codec::{Codec, OpenError},
     port::log::Record,
+    telemetry::metric,
 };
 use functions::{Happened, View};
 use shared_events::headers::{EventHeaders, HeaderError};
@@ -88,8 +89,7 @@ impl<V: View> Reader<'_, V> {
                 Err(why) => return Ok(What::Park(why)),
             }
         }
-        metrics::counter!("flotilla_events_from_the_future_total", "view" => self.table)
-            .increment(1);
+        metrics::counter!(metric::EVENTS_FROM_THE_FUTURE.name, "view" => self.table).increment(1);
         Ok(What::Nothing)
     }
 }

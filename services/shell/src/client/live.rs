@@ -14,6 +14,7 @@ use super::{Client, read::position};
 use crate::{
     position::{MAX_LENGTH, Position, PositionError},
     reads::{Filter, Query, ReadError, served::check_conditions},
+    telemetry::metric,
 };
 use feed::Follower;
 use functions::View;
@@ -146,7 +147,7 @@ impl Client {
         if let Some(desk) = self.0.live.get(V::TABLE) {
             desk.join(Follower::new(followed, &begin, view, partitions, &mailbox));
         }
-        metrics::gauge!("flotilla_live_followers", "view" => V::TABLE).increment(1.0);
+        metrics::gauge!(metric::LIVE_FOLLOWERS.name, "view" => V::TABLE).increment(1.0);
         Ok(stream::unfold(Some(Taking(mailbox, V::TABLE)), next))
     }
 }
@@ -157,7 +158,7 @@ struct Taking(Arc<Mailbox>, &'static str);
 impl Drop for Taking {
     fn drop(&mut self) {
         self.0.close();
-        metrics::gauge!("flotilla_live_followers", "view" => self.1).decrement(1.0);
+        metrics::gauge!(metric::LIVE_FOLLOWERS.name, "view" => self.1).decrement(1.0);
     }
 }
 
@@ -171,12 +172,12 @@ async fn next<V: View>(
     };
     match update {
         Ok(update) => {
-            metrics::counter!("flotilla_live_rows_total", "view" => taking.1).increment(1);
+            metrics::counter!(metric::LIVE_ROWS.name, "view" => taking.1).increment(1);
             Some((Ok(update), Some(taking)))
         }
         Err(lost) => {
             let reason = lost.reason();
-            metrics::counter!("flotilla_live_resyncs_total", "view" => taking.1, "reason" => reason)
+            metrics::counter!(metric::LIVE_RESYNCS.name, "view" => taking.1, "reason" => reason)
                 .increment(1);
             Some((Err(lost), None))
         }

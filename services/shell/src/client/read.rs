@@ -5,6 +5,7 @@ use crate::{
     port::store::{CheckpointRow, Export, Head, RawRows, StoreError},
     position::Position,
     reads::{Count, Counts, Exported, Query, ReadError, Rows, Unserved, Value},
+    telemetry::metric,
     view::ViewDefinition,
 };
 use functions::{ColumnKind, View};
@@ -91,6 +92,26 @@ impl Client {
         wait: Duration,
         ask: impl Fn() -> BoxFuture<'a, Result<Option<RawRows>, StoreError>>,
     ) -> Result<RawRows, ReadError> {
+        let (clock, mut waited) = (&self.0.clock, false);
+        let begun = clock.elapsed();
+        let answer = self.waited_for(view, seen, wait, ask, &mut waited).await;
+        if waited {
+            let outcome = if answer.is_ok() { "came" } else { "missing" };
+            let took = clock.elapsed().saturating_sub(begun);
+            metrics::histogram!(metric::POSITION_WAIT_DURATION.name, "outcome" => outcome)
+                .record(took.as_secs_f64());
+        }
+        answer
+    }
+
+    async fn waited_for<'a>(
+        &'a self,
+        view: &'a ViewDefinition,
+        seen: &Position,
+        wait: Duration,
+        ask: impl Fn() -> BoxFuture<'a, Result<Option<RawRows>, StoreError>>,
+        waited: &mut bool,
+    ) -> Result<RawRows, ReadError> {
         let it = &*self.0;
         let until = it.clock.elapsed() + wait;
         let mut checked = false;
@@ -105,6 +126,7 @@ impl Client {
                     checked = true;
                     self.check_given_out(view, seen).await?;
                 }
+                *waited = true;
                 // Of all that wait, only those ask the store for rows whose rows have come.
                 it.clock.timeout(look_at.saturating_sub(it.clock.elapsed()), changed).await;
                 continue;
@@ -129,6 +151,7 @@ impl Client {
                 None if left.is_zero() => return Err(rebuilding()),
                 None => {}
             }
+            *waited = true;
             it.clock.timeout(LOOK_AGAIN.min(left), changed).await;
         }
     }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     defect::Defect,
     ids::event_id,
+    panics,
     port::store::{Batch, DeadLetter, EventRow, LedgerMove, LedgerRow, OutcomeRow},
 };
 use chrono::{DateTime, Utc};
@@ -46,6 +47,8 @@ pub(crate) struct Decided {
     pub(crate) answers: Vec<Answer>,
     /// The streams that changed, as they will be once the batch is written down.
     pub(crate) streams: BTreeMap<Uuid, Stream>,
+    /// Of the outcomes, those of commands that were rejected.
+    pub(crate) rejected: usize,
     /// (partition, `pseq`) after which events are missed somewhere.
     pub(crate) republish: Vec<(i32, i64)>,
     /// Whether it rests on something that was neither looked up nor is compared: to be looked up, and decided again.
@@ -215,7 +218,9 @@ impl<'a> Operation<'a> {
                     None => catch_unwind(AssertUnwindSafe(|| {
                         next.state.decide(command.as_ref(), &known)
                     }))
-                    .unwrap_or_else(|panic| Err(defect(panicked(panic.as_ref())))),
+                    .unwrap_or_else(|panic| {
+                        Err(defect(panics::told("the decision", panic.as_ref())))
+                    }),
                 };
                 let result = result.and_then(|made| self.check(*id, asks, made));
                 let version = match &result {
@@ -311,6 +316,7 @@ impl<'a> Operation<'a> {
             verdict == Verdict::Rejected && crate::defect::is(Defect::OutcomeNotStored);
         if let Ok(body) = write_outcome(&reply) {
             self.answer(envelope, command_id, request_hash, outcome_datum(&body));
+            self.decided.rejected += usize::from(verdict == Verdict::Rejected && !is_forgotten);
             if !is_forgotten {
                 self.decided.batch.outcomes.push(OutcomeRow {
                     command_id,
@@ -424,10 +430,4 @@ fn reused(command_id: Uuid, first: &Reply) -> Reply {
         details: None,
         ..first.clone()
     }
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("the decision panicked: {}", text.unwrap_or_else(|| "without a word".into()))
 }

@@ -6,14 +6,18 @@ use crate::{
         log::{Consumer as _, Log, Receipt},
         store::{EventRow, Ledger as _, Store},
     },
+    telemetry::metric,
 };
 use shared_events::{Fingerprint, headers::EventHeaders, known_schema};
+use std::time::Duration;
 
 /// Events handed to the producer.
 pub(crate) struct Sent {
     /// The last of them.
     pub(crate) pseq: i64,
     pub(crate) receipt: Receipt,
+    /// When they were handed over.
+    pub(crate) at: Duration,
 }
 
 /// Once the events up to `pseq` are published and the replies delivered, the group may know `next_offset`.
@@ -109,6 +113,9 @@ impl<L: Log, S: Store> Handler<L, S> {
                     it.row.published = front.pseq;
                     it.row.published_offset = front.receipt.offset_max();
                 }
+                let took = self.clock.elapsed().saturating_sub(front.at);
+                metrics::histogram!(metric::PUBLISH_DURATION.name, "context" => self.settings.context)
+                    .record(took.as_secs_f64());
                 it.sent.pop_front();
                 self.unsaved = true;
             }

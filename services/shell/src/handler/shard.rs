@@ -16,6 +16,7 @@ use crate::{
         store::{Ledger as _, LedgerRow, Store, StoreError},
     },
     status::{PartStatus, Reporter},
+    telemetry::metric,
 };
 use chrono::TimeDelta;
 use functions::Context;
@@ -206,6 +207,8 @@ impl<L: Log, S: Store> Handler<L, S> {
         if !moves.is_empty() {
             // While the partitions are those that it is about.
             self.tell().await;
+            metrics::counter!(metric::REBALANCES.name, "loop" => self.settings.context)
+                .increment(1);
         }
         for it in moves {
             self.has_joined = true;

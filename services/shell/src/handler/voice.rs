@@ -86,7 +86,7 @@ impl<L: Log> Voice<'_, L> {
 
     /// Hands events over that follow directly on what was handed over before.
     pub(crate) async fn publish(&mut self, part: i32, events: &[EventRow]) {
-        let receipt = Deliveries::receipt();
+        let (receipt, at) = (Deliveries::receipt(), self.clock.elapsed());
         let mut last = None;
         for event in events {
             match self.outgoing(event) {
@@ -105,7 +105,7 @@ impl<L: Log> Voice<'_, L> {
         }
         if let (Some(pseq), Some(it)) = (last, self.parts.get_mut(&part)) {
             it.cursor = pseq;
-            it.sent.push_back(Sent { pseq, receipt });
+            it.sent.push_back(Sent { pseq, receipt, at });
         }
     }
 

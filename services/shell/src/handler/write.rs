@@ -9,12 +9,15 @@ use super::{
     stream::Stream,
     voice::Untold,
 };
-use crate::port::{
-    log::{Consumer as _, Deliveries, Log},
-    store::{
-        Batch, EventRow, Found, History, Ledger as _, LedgerRow, LookUp, OutcomeRow, SnapshotRow,
-        Store, StoreError, WriteError,
+use crate::{
+    port::{
+        log::{Consumer as _, Deliveries, Log},
+        store::{
+            Batch, EventRow, Found, History, Ledger as _, LedgerRow, LookUp, OutcomeRow,
+            SnapshotRow, Store, StoreError, WriteError,
+        },
     },
+    telemetry::metric,
 };
 use futures::future::join;
 use shared_events::{WriterSchema, fleet::Reply, known_schema};
@@ -84,6 +87,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             outcomes = self.outcomes(&work).await?;
         }
         self.contested = self.contested.saturating_sub(1);
+        let begun = self.begin();
         for attempt in 1.. {
             work.retain(|it| self.parts.contains_key(&it.part));
             if work.is_empty() {
@@ -99,6 +103,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             self.make_mistakes(&decided).await;
             match self.write(&decided.batch).await {
                 Ok(()) => {
+                    self.measure(&work, begun);
                     self.written(decided).await;
                     return Ok(Written::Done);
                 }
@@ -139,6 +144,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             deciders: &self.deciders,
             event_bytes_max: self.settings.event_bytes_max,
         };
+        let begun = self.clock.elapsed();
         let rows = self.parts.values().map(|it| it.row.clone());
         let mut operation = Operation::new(&rules, rows, streams, claims, outcomes.iter().cloned());
         for it in work {
@@ -155,16 +161,29 @@ impl<L: Log, S: Store> Handler<L, S> {
             operation.operate(it);
             tracing::debug!("decided");
         }
-        operation.finish(|part| {
+        let decided = operation.finish(|part| {
             self.parts.get(&part).map_or((0, -1), |it| (it.row.published, it.row.published_offset))
-        })
+        });
+        let took = self.clock.elapsed().saturating_sub(begun);
+        metrics::histogram!(metric::DECIDE_DURATION.name, "context" => self.settings.context)
+            .record(took.as_secs_f64());
+        decided
     }
 
     /// Writes the batch down. Meanwhile the world is told of the one before, and the next is read.
     async fn write(&mut self, batch: &Batch) -> Result<(), WriteError> {
         let (untold, read_ahead) = (self.untold.take(), self.ahead.is_empty());
         let batch_max = self.settings.batch_max;
+        let (clock, context) = (self.clock.clone(), self.settings.context);
         let (mut voice, ledger, consumer) = self.split();
+        let writing = async {
+            let begun = clock.elapsed();
+            let written = ledger.write(batch).await;
+            let took = clock.elapsed().saturating_sub(begun);
+            metrics::histogram!(metric::COMMIT_DURATION.name, "loop" => context)
+                .record(took.as_secs_f64());
+            written
+        };
         let meanwhile = async {
             voice.tell(untold).await;
             if !read_ahead {
@@ -174,7 +193,7 @@ impl<L: Log, S: Store> Handler<L, S> {
             let records = consumer.poll(batch_max, Duration::ZERO).await.unwrap_or_default();
             Some(voice.receiver().receive_all(records).await)
         };
-        let (written, ahead) = join(ledger.write(batch), meanwhile).await;
+        let (written, ahead) = join(writing, meanwhile).await;
         if let Some(ahead) = ahead {
             self.ahead = ahead;
         }
@@ -190,6 +209,7 @@ impl<L: Log, S: Store> Handler<L, S> {
         let mut ask = LookUp::default();
         let look_up_claims = self.contested > 0;
         let mut streams = BTreeMap::new();
+        let mut hits = 0;
         for it in work {
             let (decider, stream, asks) = match &it.body {
                 Body::Command { decider, stream, asks, .. } => (decider, stream, asks.as_slice()),
@@ -199,13 +219,20 @@ impl<L: Log, S: Store> Handler<L, S> {
                 Body::Question { .. } | Body::Refused { .. } | Body::Republish { .. } => continue,
             };
             match self.cache.get(*stream) {
-                Some(cached) => drop(streams.insert(*stream, cached.clone())),
+                Some(cached) => {
+                    hits += 1;
+                    streams.insert(*stream, cached.clone());
+                }
                 None => drop(ask.streams.insert(*stream, self.deciders.at(*decider).fold())),
             }
             if look_up_claims {
                 ask.claims.extend(asks.iter().map(|it| (it.kind.to_owned(), it.value.clone())));
             }
         }
+        metrics::counter!(metric::CACHE_HITS.name, "context" => self.settings.context)
+            .increment(hits);
+        metrics::counter!(metric::CACHE_MISSES.name, "context" => self.settings.context)
+            .increment(ask.streams.len() as u64);
         let claims_of = |found| if look_up_claims { Claims::new(found) } else { Claims::guessed() };
         if ask.streams.is_empty() && ask.claims.is_empty() {
             return Ok((streams, claims_of(BTreeMap::new())));
@@ -314,7 +341,7 @@ impl<L: Log, S: Store> Handler<L, S> {
     /// The batch is in the ledger: now, and not before, the world may know. It is told at once, or while the store
     /// works on the next batch, if that has come already.
     async fn written(&mut self, decided: Decided) {
-        let Decided { batch, answers, mut streams, republish, .. } = decided;
+        let Decided { batch, answers, mut streams, republish, rejected, .. } = decided;
         // Nothing is overtaken.
         self.tell().await;
         let replies = Deliveries::receipt();
@@ -342,11 +369,14 @@ impl<L: Log, S: Store> Handler<L, S> {
         }
         events.retain(|_, (_, events)| !events.is_empty());
         self.untold = Some(Untold { answers, replies, events, marks });
-        metrics::counter!("flotilla_commands_total", "context" => self.settings.context)
-            .increment(batch.outcomes.len() as u64);
-        metrics::counter!("flotilla_events_total", "context" => self.settings.context)
+        let accepted = batch.outcomes.len().saturating_sub(rejected);
+        for (verdict, count) in [("accepted", accepted), ("rejected", rejected)] {
+            metrics::counter!(metric::COMMANDS.name, "context" => self.settings.context, "verdict" => verdict)
+                .increment(count as u64);
+        }
+        metrics::counter!(metric::EVENTS.name, "context" => self.settings.context)
             .increment(event_count as u64);
-        metrics::counter!("flotilla_dead_letters_total", "context" => self.settings.context)
+        metrics::counter!(metric::DEAD_LETTERS.name, "context" => self.settings.context)
             .increment(batch.dead_letters.len() as u64);
         for it in &batch.dead_letters {
             tracing::warn!(
@@ -402,7 +432,7 @@ impl<L: Log, S: Store> Handler<L, S> {
                     part,
                     "another process has taken a partition"
                 );
-                metrics::counter!("flotilla_fenced_total", "context" => self.settings.context)
+                metrics::counter!(metric::FENCED.name, "context" => self.settings.context)
                     .increment(1);
                 let pause = self.jittered(RETRY_PAUSE);
                 self.drop_part(part, "another process has taken it", pause);

@@ -1,7 +1,7 @@
 //! Client settings: stack.md section 3 has the reasons.
 use super::{consumer::KafkaConsumer, producer::KafkaProducer};
 use crate::{
-    config::{Config, GroupProtocol},
+    config::{Config, GroupProtocol, KafkaSecurity},
     port::log::{Log, LogError},
 };
 use rdkafka::{ClientConfig, error::KafkaError};
@@ -12,6 +12,7 @@ pub struct Kafka {
     brokers: String,
     protocol: GroupProtocol,
     message_bytes: usize,
+    security: KafkaSecurity,
 }
 
 impl Kafka {
@@ -22,6 +23,7 @@ impl Kafka {
             brokers: config.kafka_brokers.to_string(),
             protocol: config.group_protocol,
             message_bytes: config.message_bytes(),
+            security: config.kafka_security.clone(),
         }
     }
 
@@ -33,6 +35,7 @@ impl Kafka {
             .set("reconnect.backoff.max.ms", "1000")
             .set("topic.metadata.propagation.max.ms", "2000")
             .set_log_level(rdkafka::config::RDKafkaLogLevel::Warning);
+        self.security.tell(&mut it);
         it
     }
 

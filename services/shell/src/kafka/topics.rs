@@ -65,6 +65,12 @@ pub enum TopicError {
         /// As it must be.
         expected: String,
     },
+    /// It is not there, and nobody was to make it.
+    #[error("there is no topic {topic}")]
+    Missing {
+        /// The topic.
+        topic: String,
+    },
     /// It could not be made.
     #[error("the topic {topic} cannot be created: {reason}")]
     Refused {
@@ -85,13 +91,25 @@ impl Kafka {
         config: &Config,
         contexts: &[&str],
     ) -> Result<(), TopicError> {
-        let names = Names::new(config.namespace.as_str());
-        let mut wanted = vec![(names.replies().to_string(), TopicKind::Replies)];
-        for context in contexts {
-            wanted.push((names.commands(context).to_string(), TopicKind::Commands));
-            wanted.push((names.events(context).to_string(), TopicKind::Events));
+        self.ensure(config, wanted(config, contexts)).await
+    }
+
+    /// The same topics, but nothing is made.
+    ///
+    /// # Errors
+    /// If a topic is missing or not as it must be, or Kafka does not answer.
+    pub async fn verify_topics(
+        &self,
+        config: &Config,
+        contexts: &[&str],
+    ) -> Result<(), TopicError> {
+        let away = |error: rdkafka::error::KafkaError| TopicError::Away(error.to_string());
+        let admin: AdminClient<DefaultClientContext> = self.base().create().map_err(away)?;
+        let wanted = wanted(config, contexts);
+        match verify(&admin, config.partitions, &wanted)?.into_iter().next() {
+            Some((topic, _)) => Err(TopicError::Missing { topic }),
+            None => verify_settings(&admin, &wanted, largest(config)).await,
         }
-        self.ensure(config, wanted).await
     }
 
     /// A topic that is nobody's but its maker's, kept for ever, with as many partitions as those of the fleet: creates
@@ -111,7 +129,7 @@ impl Kafka {
         let away = |error: rdkafka::error::KafkaError| TopicError::Away(error.to_string());
         let admin: AdminClient<DefaultClientContext> = self.base().create().map_err(away)?;
         let missing = verify(&admin, config.partitions, &wanted)?;
-        let bytes = config.message_bytes() + 128 * 1024;
+        let bytes = largest(config);
         wanted.retain(|it| !missing.contains(it));
         verify_settings(&admin, &wanted, bytes).await?;
         if missing.is_empty() {
@@ -140,6 +158,22 @@ impl Kafka {
         }
         Ok(())
     }
+}
+
+/// The topics of these contexts, and that of the replies.
+fn wanted(config: &Config, contexts: &[&str]) -> Vec<(String, TopicKind)> {
+    let names = Names::new(config.namespace.as_str());
+    let mut wanted = vec![(names.replies().to_string(), TopicKind::Replies)];
+    for context in contexts {
+        wanted.push((names.commands(context).to_string(), TopicKind::Commands));
+        wanted.push((names.events(context).to_string(), TopicKind::Events));
+    }
+    wanted
+}
+
+/// The largest record, in bytes: its headers come on top.
+fn largest(config: &Config) -> usize {
+    config.message_bytes() + 128 * 1024
 }
 
 /// The topics that are missing; those that are there have the right number of partitions.

@@ -1,7 +1,7 @@
 //! Connections: one for each loop, opened when needed, dropped when in doubt.
 use super::{ledger::PostgresLedger, views::PostgresViews};
 use crate::{
-    config::{Config, DatabaseUrl},
+    config::{Config, DatabaseUrl, SecretFile},
     names::Names,
     port::store::{Store, StoreError, WriteError},
 };
@@ -15,6 +15,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Postgres {
     url: DatabaseUrl,
+    password: Option<SecretFile>,
     names: Names,
 }
 
@@ -22,7 +23,11 @@ impl Postgres {
     /// The server that the configuration names.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { url: config.database_url.clone(), names: Names::new(config.namespace.as_str()) }
+        Self {
+            url: config.database_url.clone(),
+            password: config.database_password_file.clone(),
+            names: Names::new(config.namespace.as_str()),
+        }
     }
 
     /// How to reach a context's database; without a context, the one that the address names.
@@ -31,6 +36,10 @@ impl Postgres {
             self.url.secret().parse().map_err(|_| {
                 StoreError::Broken(format!("{} is no address of a server", self.url))
             })?;
+        let options = match &self.password {
+            Some(it) => options.password(it.secret()),
+            None => options,
+        };
         let options = match context {
             Some(context) => options.database(&self.names.database(context)),
             None => options,

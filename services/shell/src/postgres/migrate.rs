@@ -4,6 +4,7 @@ use super::connection::Postgres;
 use sqlx::{Connection as _, PgConnection, migrate::Migrator};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
+const ROLES: &str = include_str!("roles.sql");
 
 /// A database that could not be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +48,31 @@ impl Postgres {
         };
         let failed = |reason: String| MigrateError::Failed { database: database.clone(), reason };
         MIGRATIONS.run(&mut connection).await.map_err(|error| failed(error.to_string()))?;
+        sqlx::raw_sql(ROLES)
+            .execute(&mut connection)
+            .await
+            .map_err(|error| failed(format!("what roles may do cannot be granted: {error}")))?;
         let _ = connection.close().await;
         Ok(())
+    }
+
+    /// Whether the database of a context has all the tables that this build needs: made by whoever may, and looked at by
+    /// whoever may read.
+    ///
+    /// # Errors
+    /// If the server does not answer, or the database is not there or cannot be read.
+    pub async fn is_migrated(&self, context: &str) -> Result<bool, MigrateError> {
+        let away = |reason: String| MigrateError::Away { server: self.to_string(), reason };
+        let options = self.options(Some(context)).map_err(|error| away(error.to_string()))?;
+        let query = async {
+            let mut connection = PgConnection::connect_with(&options).await?;
+            let sql = "select max(version) from _sqlx_migrations where success";
+            let newest: Option<i64> = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+            let _ = connection.close().await;
+            Ok(newest)
+        };
+        let newest = query.await.map_err(|error: sqlx::Error| away(error.to_string()))?;
+        Ok(newest >= MIGRATIONS.iter().map(|it| it.version).max())
     }
 
     async fn create(&self, database: &str) -> Result<(), sqlx::Error> {

@@ -49,6 +49,16 @@ pub(super) fn create(view: &ViewDefinition, of: &Generation) -> String {
         let _ = write!(sql, "\"{WORDS}\" tsvector not null, ");
     }
     let _ = writeln!(sql, "primary key (\"{}\")) with (fillfactor = 80);", view.key);
+    // Whoever reads only is a role of its own where there is one (roles.sql).
+    let _ = write!(
+        sql,
+        "do $$ declare reader text := current_database() || '_reader'; begin
+            if exists (select from pg_roles where rolname = reader) then
+                execute format('grant usage on schema {schema} to %I', reader);
+                execute format('grant select on all tables in schema {schema} to %I', reader);
+            end if;
+        end $$;"
+    );
     sql
 }
 

@@ -4,7 +4,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 /// The counters after a test, which runs on this thread.
 fn counted(test: impl FnOnce()) -> String {
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let recorder = PrometheusBuilder::new().with_recommended_naming(true).build_recorder();
     metrics::with_local_recorder(&recorder, test);
     recorder.handle().render()
 }
@@ -19,7 +19,11 @@ fn a_record_that_is_no_command() {
     let counters = counted(|| refused("UNDECODABLE", "0 bytes", |it| it.payload.clear()));
     has(&counters, r#"flotilla_dead_letters_total{context="customers"} 1"#);
     // That one and the good one behind it.
-    has(&counters, r#"flotilla_commands_total{context="customers"} 2"#);
+    for verdict in ["rejected", "accepted"] {
+        let line =
+            format!(r#"flotilla_commands_total{{context="customers",verdict="{verdict}"}} 1"#);
+        has(&counters, &line);
+    }
 }
 
 #[test]

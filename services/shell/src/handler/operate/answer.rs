@@ -1,10 +1,13 @@
 //! What is sent back: a reply, or the answer to a question.
-use super::{Answer, Operation, Verdict, panicked, refused};
-use crate::handler::{
-    decider::{Refused, defect},
-    fact::{Answered, AnyQuestion},
-    received::{Envelope, Received, RequestHash, code},
-    stream::Stream,
+use super::{Answer, Operation, Verdict, refused};
+use crate::{
+    handler::{
+        decider::{Refused, defect},
+        fact::{Answered, AnyQuestion},
+        received::{Envelope, Received, RequestHash, code},
+        stream::Stream,
+    },
+    panics,
 };
 use shared_events::{
     Message as _, RecordSchema,
@@ -37,7 +40,7 @@ impl Operation<'_> {
         } else {
             let answer = || question.answer(state.state.as_ref(), version);
             catch_unwind(AssertUnwindSafe(answer))
-                .unwrap_or_else(|panic| Err(defect(panicked(panic.as_ref()))))
+                .unwrap_or_else(|panic| Err(defect(panics::told("the answer", panic.as_ref()))))
         };
         // Where there is no answer, a reply says why: nothing is there to tell, or it cannot be told.
         let reply = |why: Option<Refused>| {

@@ -78,10 +78,10 @@ COPY --from=page /image/ /
 FROM ${RUNTIME_IMAGE} AS flotilla
 COPY --from=page-files / /
 COPY --from=build /image/ /
-# In a container nobody could reach 127.0.0.1. Only the BFF serves GraphQL; the others are asked how they are.
+# In a container nobody could reach 127.0.0.1. Where a service without GraphQL answers is said by who runs it
+# (FLOTILLA_HEALTH): said here, the BFF would listen at one address twice.
 ENV FLOTILLA_ASSETS=/usr/share/flotilla/page \
-    FLOTILLA_HTTP=0.0.0.0:8080 \
-    FLOTILLA_HEALTH=0.0.0.0:8080
+    FLOTILLA_HTTP=0.0.0.0:8080
 EXPOSE 8080
 USER 65532:65532
 ARG VERSION=0.0.0

@@ -5,6 +5,7 @@ mod claims;
 pub(crate) mod decider;
 pub(crate) mod envelope;
 mod fact;
+mod look_up;
 mod measure;
 mod mistakes;
 pub(crate) mod operate;

@@ -5,7 +5,10 @@ use crate::{
     postgres::PostgresReads,
     service::{Service, Shell},
     status::{ContextReport, Report, Status},
-    telemetry::metric::{self, Metric},
+    telemetry::{
+        self,
+        metric::{self, Metric},
+    },
 };
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use futures::future::join_all;
@@ -34,12 +37,14 @@ pub fn router(shell: &Shell) -> Router {
 pub(crate) fn observer() -> Service {
     Service::new("observer", "", |shell: Shell| async move {
         let watched = Watched::of(&shell);
-        while !shell.shutdown.is_cancelled() {
-            watched.observe().await;
+        loop {
             let stopped = shell.shutdown.cancelled();
-            shell.clock.timeout(OBSERVE_INTERVAL, stopped).await;
+            let is_over = shell.clock.timeout(OBSERVE_INTERVAL, stopped).await.is_some();
+            watched.observe().await;
+            if is_over {
+                return Ok(());
+            }
         }
-        Ok(())
     })
 }
 
@@ -103,6 +108,9 @@ async fn metrics(State(watched): State<Watched>) -> String {
 
 impl Watched {
     async fn observe(&self) {
+        let revision = telemetry::REVISION.unwrap_or("unknown");
+        metrics::gauge!(metric::BUILD.name, "version" => telemetry::VERSION, "revision" => revision)
+            .set(1.0);
         // What is not known keeps its last value.
         let known = self.contexts().await.into_iter().filter(|(_, it)| it.error.is_none());
         for (context, it) in known {

@@ -75,7 +75,7 @@ pub(super) fn executed(mut it: Executed, media: Media, session: &Session) -> Res
     if refuses(&mut it) {
         return unexecuted(not_executed(media), media, Some(session), it.errors);
     }
-    with_context(&mut it, session);
+    it.extensions.extend(context(Some(session)));
     dressed(GraphQLResponse::from(it).into_response(), StatusCode::OK, media, Some(session))
 }
 
@@ -92,7 +92,8 @@ pub(super) fn pushed(mut it: Executed, session: &Session) -> Pushed {
     if refuses(&mut it) {
         return Pushed::Refused(it.errors);
     }
-    with_context(&mut it, session);
+    // It comes from another request than the subscriber's: that one's trace would only mislead.
+    it.extensions.extend(position(Some(session)));
     serde_json::to_string(&it).map_or_else(
         |error| gave_up(Failure::new(Code::Internal, format!("it cannot be written: {error}"))),
         Pushed::Next,
@@ -123,13 +124,13 @@ fn refuses(it: &mut Executed) -> bool {
 }
 
 /// Where the reader is now, and the trace that whoever looks for a reason looks for.
-fn with_context(it: &mut Executed, session: &Session) {
-    it.extensions.extend(context(Some(session)));
-}
-
 fn context(session: Option<&Session>) -> impl Iterator<Item = (String, Value)> {
     let trace = session.map(|it| ("traceId".to_owned(), Value::from(it.trace_id())));
-    seen(session).map(|it| ("position".to_owned(), Value::from(it))).into_iter().chain(trace)
+    position(session).into_iter().chain(trace)
+}
+
+fn position(session: Option<&Session>) -> Option<(String, Value)> {
+    Some(("position".to_owned(), Value::from(seen(session)?)))
 }
 
 fn not_executed(media: Media) -> StatusCode {

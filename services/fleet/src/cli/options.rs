@@ -1,7 +1,7 @@
 //! Every option of `up` and `run` as a Markdown table, for the README.
 use super::Cli;
 use clap::{Arg, ArgAction, CommandFactory as _};
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// What no option stands for.
 const VARIABLES: [(&str, &str, &str); 2] = [
@@ -63,6 +63,50 @@ fn row(command: &str, option: &Arg) -> String {
 
 fn code(text: &str) -> String {
     format!("`{text}`")
+}
+
+/// What of a call of this program it would not understand: its arguments (without the program's name) and its environment, in
+/// which `None` is a value that is not known here. Files need not be there. For those who check how the program is called
+/// elsewhere.
+#[must_use]
+pub fn misunderstood(
+    arguments: &[String],
+    environment: &BTreeMap<String, Option<String>>,
+) -> Vec<String> {
+    let mut cli = Cli::command();
+    cli.build();
+    let call = |more: &[String]| {
+        let words =
+            ["flotilla".to_owned()].into_iter().chain(arguments.iter().chain(more).cloned());
+        Cli::command().try_get_matches_from(words).map_err(|error| error.to_string())
+    };
+    let mut wrong: Vec<String> = call(&[]).err().into_iter().collect();
+    let named = arguments.first().and_then(|it| cli.find_subcommand(it));
+    let options: Vec<&Arg> = named.into_iter().flat_map(clap::Command::get_arguments).collect();
+    for (name, value) in environment {
+        let is_known_elsewhere =
+            VARIABLES.iter().any(|(it, ..)| it == name) || FOREIGN.contains(&name.as_str());
+        let option = options.iter().find(|it| it.get_env().is_some_and(|it| it == name.as_str()));
+        match (option, value) {
+            (None, _) if !is_known_elsewhere => {
+                wrong.push(format!("`{}` has no variable {name}", arguments.join(" ")));
+            }
+            (Some(option), Some(value)) if !names_a_file(option) => {
+                let long = format!("--{}", option.get_long().unwrap_or_default());
+                wrong.extend(call(&[long, value.clone()]).err());
+            }
+            _ => {}
+        }
+    }
+    wrong
+}
+
+/// What libraries read from the environment.
+const FOREIGN: [&str; 2] = ["OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME"];
+
+fn names_a_file(option: &Arg) -> bool {
+    let names = option.get_value_names().unwrap_or_default();
+    names.iter().any(|it| ["FILE", "FOLDER"].contains(&it.as_str()))
 }
 
 #[cfg(test)]

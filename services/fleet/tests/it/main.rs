@@ -10,6 +10,7 @@ mod chaos;
 #[path = "../../../bff/tests/it/client.rs"]
 mod client;
 mod command_line;
+mod deployed;
 mod facts;
 /// What customers can do: the same tests as on the fleet in memory.
 #[path = "../../../bff/tests/it/customers.rs"]

@@ -15,12 +15,12 @@ fn is_in_the_readme(name: &str, expected: &str) {
     let _turn = README.lock().unwrap_or_else(PoisonError::into_inner);
     let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
-    let text = fs::read_to_string(&readme).unwrap();
+    let text = fs::read_to_string(&readme).expect("the README");
     let (before, rest) = text.split_once(&begin).expect("the line that begins the table");
     let (table, after) = rest.split_once(&end).expect("the line that ends the table");
     if env::var_os("UPDATE_README").is_some_and(|it| it == "1") {
         if table != expected {
-            fs::write(&readme, format!("{before}{begin}{expected}{end}{after}")).unwrap();
+            fs::write(&readme, format!("{before}{begin}{expected}{end}{after}")).expect("write it");
         }
         return;
     }

@@ -179,7 +179,6 @@ pub(crate) fn recorder() -> &'static PrometheusHandle {
         // In a test several fleets share a process, and the first recorder.
         drop(metrics::set_global_recorder(Twice(text)));
         describe();
-        metrics::gauge!(BUILD.name, "version" => super::VERSION, "revision" => super::REVISION.unwrap_or("unknown")).set(1.0);
         handle
     })
 }

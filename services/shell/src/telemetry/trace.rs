@@ -173,9 +173,10 @@ fn is_odd_digit(digit: u8) -> bool {
 /// The context that a `traceparent` says, which was found to be one before.
 fn context(traceparent: &str) -> Option<SpanContext> {
     let mut parts = traceparent.split('-').skip(1);
-    let trace = TraceId::from_hex(parts.next()?).ok()?;
-    let span = SpanId::from_hex(parts.next()?).ok()?;
-    let flags = TraceFlags::new(u8::from_str_radix(parts.next()?, 16).ok()?);
+    let mut hex = |digits| parts.next().filter(|it| it.len() == digits);
+    let trace = TraceId::from_hex(hex(32)?).ok()?;
+    let span = SpanId::from_hex(hex(16)?).ok()?;
+    let flags = TraceFlags::new(u8::from_str_radix(hex(2)?, 16).ok()?);
     let context = SpanContext::new(trace, span, flags, true, TraceState::default());
     context.is_valid().then_some(context)
 }

@@ -1,4 +1,5 @@
 //! What would only fail on a cluster, found without one.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod kubernetes;
 mod kustomize;

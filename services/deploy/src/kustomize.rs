@@ -104,10 +104,10 @@ fn apply(
     objects: &mut Vec<Object>,
 ) -> Result<(), Error> {
     let (source, patches) = match (&patch.path, &patch.text) {
-        (Some(path), None) => {
-            let path = files::join(folder, path);
-            let documents = files.documents(&path)?;
-            (path, documents)
+        (Some(other), None) => {
+            let other = files::join(folder, other);
+            let documents = files.documents(&other)?;
+            (other, documents)
         }
         (None, Some(text)) => (file.to_owned(), files::documents(text).map_err(at(file))?),
         _ => return Err(at(file)("patches: one of path and patch is needed".into())),

@@ -133,7 +133,7 @@ fn check_policies(world: &World<'_>, pod: &Pod<'_>, say: &mut dyn FnMut(String))
     let names = json!({"k8s-app": "kube-dns"});
     for protocol in ["UDP", "TCP"] {
         let allowed = |it: &&Value| allows(it, Way::Out, &names, protocol, &[53.into()]);
-        if !out.is_empty() && !out.iter().any(|it| allowed(it)) {
+        if !out.is_empty() && !out.iter().any(allowed) {
             say(format!("it may not look up names by {protocol}"));
         }
     }
@@ -190,7 +190,7 @@ fn check_ways_in(world: &World<'_>, pod: &Pod<'_>, say: &mut dyn FnMut(String)) 
             let anybody = json!({});
             let lets_in =
                 |it: &&Value| allows(it, Way::In, &anybody, "TCP", std::slice::from_ref(&target));
-            if !guards.iter().any(|it| lets_in(it)) {
+            if !guards.iter().any(lets_in) {
                 say(format!("requests of {} are not let in", name(service)));
             }
         }

@@ -64,7 +64,9 @@ impl<'a> World<'a> {
     pub(crate) fn new(objects: &'a [Value], stage: Stage, outside: &Outside) -> Self {
         let mut it =
             Self { objects, stage, secrets: outside.secrets(), services: outside.services() };
-        objects.iter().for_each(|object| it.secrets_of(object));
+        for object in objects {
+            it.secrets_of(object);
+        }
         let services: Vec<Service> =
             objects.iter().flat_map(|object| it.services_of(object)).collect();
         it.services.extend(services);

@@ -1,5 +1,6 @@
 //! What can be configured of the GraphQL endpoint.
 use crate::operator::Token;
+use shell::config::SecretFile;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -43,6 +44,16 @@ pub struct Config {
         hide_env_values = true
     )]
     pub operator_token: Option<Token>,
+
+    /// A file with that token instead; read once, at the start
+    #[arg(
+        long = "graphql-operator-token-file",
+        env = "FLOTILLA_GRAPHQL_OPERATOR_TOKEN_FILE",
+        value_name = "FILE",
+        conflicts_with = "operator_token",
+        value_parser = token_in
+    )]
+    pub operator_token_file: Option<Token>,
 
     /// How deep fields may be nested
     #[arg(
@@ -231,6 +242,7 @@ impl Default for Config {
             assets: None,
             introspection: true,
             operator_token: None,
+            operator_token_file: None,
             depth: 20,
             complexity: 10_000,
             fields: 1_000,
@@ -274,6 +286,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         1..=DAY => Ok(Duration::from_millis(milliseconds)),
         _ => Err(format!("{text} is more than a day; write it like 300ms, 5s or 1m")),
     }
+}
+
+/// The token that stands in a file.
+fn token_in(path: &str) -> Result<Token, String> {
+    path.parse::<SecretFile>()?.secret().parse()
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ fn merge_maps(
     Ok(())
 }
 
-/// What is new comes first, as kustomize has it.
+/// What the patch names comes first, as kustomize has it.
 fn merge_lists(into: &mut Vec<Value>, patch: Vec<Value>, place: &str) -> Result<(), String> {
     let field = place.rsplit('/').next().unwrap_or_default();
     let key = match (MERGE_KEYS.iter().find(|it| it.0 == field), patch.first()) {
@@ -74,15 +74,17 @@ fn merge_lists(into: &mut Vec<Value>, patch: Vec<Value>, place: &str) -> Result<
             return Ok(());
         }
     };
-    let mut new = Vec::new();
+    let mut merged = Vec::new();
     for item in patch {
         let id = item.get(key).cloned().ok_or_else(|| format!("{place}: an item without {key}"))?;
-        match into.iter_mut().find(|it| it.get(key) == Some(&id)) {
-            Some(it) => merge(it, item, place, true)?,
-            None => new.push(without_nulls(item)),
-        }
+        let mut it = match into.iter().position(|it| it.get(key) == Some(&id)) {
+            Some(index) => into.remove(index),
+            None => Value::Object(Map::new()),
+        };
+        merge(&mut it, item, place, true)?;
+        merged.push(it);
     }
-    into.splice(0..0, new);
+    into.splice(0..0, merged);
     Ok(())
 }
 

@@ -112,7 +112,7 @@ fn patches_images_and_replicas_change_what_they_name() {
     assert_eq!(objects[0]["metadata"]["name"], "p-a");
     assert_eq!(objects[0]["spec"]["replicas"], 3);
     assert_eq!(container["image"], "here/a:2");
-    let env = serde_json::json!([{"name": "Y", "value": "new"}, {"name": "X", "value": "z"}]);
+    let env = serde_json::json!([{"name": "X", "value": "z"}, {"name": "Y", "value": "new"}]);
     assert_eq!(container["env"], env);
 }
 

@@ -3,6 +3,7 @@
 
 mod compose;
 mod image;
+mod kubernetes;
 mod kustomize;
 mod telemetry;
 mod tilt;

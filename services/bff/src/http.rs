@@ -6,6 +6,7 @@
 mod answer;
 mod events;
 mod export;
+mod fleet;
 mod negotiation;
 mod page;
 mod request;
@@ -34,6 +35,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing,
 };
+pub(crate) use fleet::router as fleet;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use negotiation::Media;
 use shell::{clock::Clock, telemetry::metric};

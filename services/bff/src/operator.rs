@@ -1,6 +1,7 @@
 //! What operators may do over GraphQL: look at dead letters, and deal with them. Only who knows the token is let in.
 use crate::{
     commands::{CommandStatus, Patience, of},
+    config::Config,
     errors::{Code, Failure},
     scalars::{Instant, Uuid},
     session::Session,
@@ -47,7 +48,11 @@ impl fmt::Debug for Token {
 pub(crate) struct Gate(pub(crate) Option<Token>);
 
 impl Gate {
-    fn lets_in(&self, given: Option<&str>) -> bool {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self(config.operator_token.clone().or_else(|| config.operator_token_file.clone()))
+    }
+
+    pub(crate) fn lets_in(&self, given: Option<&str>) -> bool {
         let (Some(Token(token)), Some(given)) = (&self.0, given) else { return false };
         // As long for a token that is wrong in its last sign as for one that is wrong in its first.
         token.as_bytes().ct_eq(given.as_bytes()).into()

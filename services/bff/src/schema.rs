@@ -50,7 +50,7 @@ pub fn schema(config: &Config, client: Client) -> Schema {
         .extension(Complexity(config.complexity))
         .extension(Loaders { client: client.clone(), patience })
         .data(client)
-        .data(Gate(config.operator_token.clone().or_else(|| config.operator_token_file.clone())))
+        .data(Gate::of(config))
         .data(patience)
         .data(RowsMax::from(config));
     if config.introspection {

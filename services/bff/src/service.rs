@@ -1,5 +1,5 @@
 //! The deployable: a client of the fleet, and the server in front of it.
-use crate::{Config, commands::CONTEXTS, http, schema, sdl};
+use crate::{Config, commands::CONTEXTS, http, operator::Gate, schema, sdl};
 use anyhow::Context as _;
 use axum::http::StatusCode;
 use customers::{Customers, views};
@@ -35,6 +35,7 @@ async fn run(config: Config, shell: Shell) -> anyhow::Result<()> {
     let (clock, shutdown) = (shell.clock.clone(), shell.shutdown.clone());
     let router = http::router(schema, sdl(), assets, &config, clock, shutdown)
         .merge(http::exports(client.clone(), &config))
+        .merge(http::fleet(&shell, &CONTEXTS, Gate::of(&config)))
         .merge(shell::http::router(&shell))
         .fallback(|| async {
             (

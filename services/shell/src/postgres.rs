@@ -30,5 +30,5 @@ pub use migrate::MigrateError;
 pub use reads::PostgresReads;
 pub use repair::{ClaimRepair, Verdict};
 pub use snapshot::{Effect, Rows, ShownRow, Snapshot, Span};
-pub use versions::Version;
+pub use versions::{PartitionState, Version};
 pub use views::PostgresViews;

@@ -1,5 +1,5 @@
 //! Connections: bounded in number, in the time they may take, and ended in good order.
-use super::stream::Impatient;
+use super::{fleet::Peer, stream::Impatient};
 use crate::config::Config;
 use axum::Router;
 use hyper::{
@@ -13,7 +13,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use shell::{clock::Clock, telemetry::metric};
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -58,7 +58,7 @@ pub async fn serve(
         .keep_alive_interval(config.head_time)
         .keep_alive_timeout(config.head_time);
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = accept(&listener, &clock) => accepted?,
         };
@@ -77,6 +77,7 @@ pub async fn serve(
         let (open, router) = (Open(Arc::new(permit)), TowerToHyperService::new(router.clone()));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(open.clone());
+            request.extensions_mut().insert(Peer(peer));
             router.call(request)
         });
         let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
@@ -101,17 +102,17 @@ pub async fn serve(
 }
 
 /// The next connection. What goes wrong with one of them, or for want of file descriptors, passes.
-async fn accept(listener: &TcpListener, clock: &Clock) -> io::Result<TcpStream> {
+async fn accept(listener: &TcpListener, clock: &Clock) -> io::Result<(TcpStream, IpAddr)> {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput};
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are written whole: waiting for more only costs time.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection ended before it began");
                     continue;
                 }
-                return Ok(stream);
+                return Ok((stream, peer.ip()));
             }
             Err(error) => match error.kind() {
                 ConnectionAborted | ConnectionRefused | ConnectionReset => {}

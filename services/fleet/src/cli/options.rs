@@ -75,14 +75,10 @@ pub fn misunderstood(
 ) -> Vec<String> {
     let mut cli = Cli::command();
     cli.build();
-    let call = |more: &[String]| {
-        let words =
-            ["flotilla".to_owned()].into_iter().chain(arguments.iter().chain(more).cloned());
-        Cli::command().try_get_matches_from(words).map_err(|error| error.to_string())
-    };
-    let mut wrong: Vec<String> = call(&[]).err().into_iter().collect();
     let named = arguments.first().and_then(|it| cli.find_subcommand(it));
     let options: Vec<&Arg> = named.into_iter().flat_map(clap::Command::get_arguments).collect();
+    let (mut wrong, mut words) = (Vec::new(), vec!["flotilla".to_owned()]);
+    words.extend_from_slice(arguments);
     for (name, value) in environment {
         let is_known_elsewhere =
             VARIABLES.iter().any(|(it, ..)| it == name) || FOREIGN.contains(&name.as_str());
@@ -91,16 +87,20 @@ pub fn misunderstood(
             (None, _) if !is_known_elsewhere => {
                 wrong.push(format!("`{}` has no variable {name}", arguments.join(" ")));
             }
-            (Some(option), Some(value)) if !names_a_file(option) => {
-                let long = format!("--{}", option.get_long().unwrap_or_default());
-                wrong.extend(call(&[long, value.clone()]).err());
+            (Some(option), Some(value)) => {
+                let value = if names_a_file(option) { SOME_FILE } else { value };
+                words.push(format!("--{}={value}", option.get_long().unwrap_or_default()));
             }
             _ => {}
         }
     }
+    let understood = Cli::command().try_get_matches_from(words);
+    wrong.extend(understood.err().map(|error| error.to_string()));
     wrong
 }
 
+/// A text that is there, of which files that are not here can be taken to be.
+const SOME_FILE: &str = "/proc/sys/kernel/random/boot_id";
 /// What libraries read from the environment.
 const FOREIGN: [&str; 2] = ["OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME"];
 

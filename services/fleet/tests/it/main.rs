@@ -16,6 +16,7 @@ mod facts;
 #[path = "../../../bff/tests/it/customers.rs"]
 mod features;
 mod fleet;
+mod fleet_page;
 mod handlers;
 mod hostile;
 mod hostile_input;

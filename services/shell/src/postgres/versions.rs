@@ -35,6 +35,25 @@ pub struct Version {
     pub rows: i64,
     /// Its table and indexes.
     pub bytes: i64,
+    /// Events of the context's write side that it has not.
+    pub behind: i64,
+}
+
+/// How far a partition of the write side is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
+pub struct PartitionState {
+    /// Its number.
+    #[sqlx(rename = "part")]
+    pub partition: i32,
+    /// How often it has had another owner.
+    pub epoch: i64,
+    /// The first command that is not decided.
+    pub next_offset: i64,
+    /// The last event that was decided.
+    #[sqlx(rename = "pseq")]
+    pub decided: i64,
+    /// The last event that Kafka has for certain.
+    pub published: i64,
 }
 
 impl Postgres {
@@ -46,9 +65,25 @@ impl Postgres {
         let options = self.options(Some(context))?;
         let mut connection =
             PgConnection::connect_with(&options).await.map_err(|error| away(&error))?;
-        let versions = sqlx::query_as(VERSIONS).fetch_all(&mut connection).await;
+        let topic = format!("{context}.events");
+        let versions = sqlx::query_as(VERSIONS).bind(topic).fetch_all(&mut connection).await;
         let _ = connection.close().await;
         versions.map_err(|error| away(&error))
+    }
+
+    /// Every partition of a context's write side.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub async fn partitions(&self, context: &str) -> Result<Vec<PartitionState>, StoreError> {
+        let options = self.options(Some(context))?;
+        let mut connection =
+            PgConnection::connect_with(&options).await.map_err(|error| away(&error))?;
+        let sql =
+            "select part, epoch, next_offset, pseq, published from write.ledger order by part";
+        let partitions = sqlx::query_as(sql).fetch_all(&mut connection).await;
+        let _ = connection.close().await;
+        partitions.map_err(|error| away(&error))
     }
 
     /// Forgets every generation of a definition, also the one that is read: no build in use may have this definition any
@@ -95,7 +130,10 @@ const VERSIONS: &str = "select g.view, g.hash, g.generation, g.is_complete, l.ge
         g.as_of, g.made_at,
         (select coalesce(sum(c.pseq), 0)::bigint from read.checkpoint c
             where (c.view, c.hash, c.generation) = (g.view, g.hash, g.generation)) as events,
-        coalesce(greatest(t.reltuples, 0), 0)::bigint as rows, coalesce(pg_total_relation_size(t.oid), 0) as bytes
+        coalesce(greatest(t.reltuples, 0), 0)::bigint as rows, coalesce(pg_total_relation_size(t.oid), 0) as bytes,
+        (select coalesce(sum(greatest(w.pseq - coalesce(c.pseq, 0), 0)), 0)::bigint
+            from write.ledger w left join read.checkpoint c
+                on (c.view, c.hash, c.generation, c.topic, c.part) = (g.view, g.hash, g.generation, $1, w.part)) as behind
     from read.generation g
     left join read.live l using (view, hash, generation)
     left join pg_class t on t.oid = to_regclass(format('view_%s_%s_%s.%I', g.view, g.hash, g.generation, g.view))

@@ -27,6 +27,7 @@ begin
             execute format('grant create on database %I to %I', of, grantee);
         when of || '_operator' then
             execute format('grant insert on write.operation, read.retry, read.discard to %I', grantee);
+            execute format('grant update (reason, actor, at) on read.discard to %I', grantee);
             execute format('grant update (resolved_at, resolution) on write.dead_letter to %I', grantee);
             -- Whoever keeps a view has to look again before it passes over an event.
             execute format('grant update (epoch) on read.checkpoint to %I', grantee);

@@ -1,15 +1,15 @@
-//! What a PromQL expression asks for: which metrics, by which of their labels, and which labels its answer has.
+//! What a `PromQL` expression asks for: which metrics, by which of their labels, and which labels its answer has.
 //!
 //! It reads the whole grammar but does not check types, and the precedence of operators makes no difference to what is asked for.
 //! What makes labels out of texts (`label_replace`, `label_join`, `count_values`), variables outside of texts and durations, and
 //! metrics without a name are errors: better than an answer that misses some.
+mod known;
 mod lex;
 mod parse;
 
-use std::collections::BTreeSet;
+pub use known::Known;
 
-/// Labels that Prometheus itself gives to every series, or to a bucket of a histogram.
-pub const TARGET_LABELS: &[&str] = &["instance", "job", "le", "namespace", "pod", "service"];
+use std::collections::BTreeSet;
 
 /// A metric in an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]

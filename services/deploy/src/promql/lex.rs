@@ -1,4 +1,4 @@
-//! The words of PromQL.
+//! The words of `PromQL`.
 
 /// A word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
 }
 
 fn split(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
-    text.split_at(text.find(|it| !belongs(it)).unwrap_or(text.len()))
+    text.split_at(text.find(|it: char| !belongs(it)).unwrap_or(text.len()))
 }
 
 fn quoted(text: &str, quote: char) -> Result<(Token, &str), String> {

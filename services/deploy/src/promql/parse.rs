@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 const AGGREGATIONS: &[&str] = &[
     "sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "topk", "bottomk", "quantile",
 ];
-const OPERATORS: &[&str] =
-    &["+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless", "atan2"];
+const OPERATORS: &[&str] = &[
+    "+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless", "atan2",
+];
 /// They make labels out of texts.
 const NOT_UNDERSTOOD: &[&str] = &["label_replace", "label_join", "count_values", "info"];
 

@@ -12,14 +12,24 @@ use crate::{
 };
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use futures::future::join_all;
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 #[derive(Clone)]
 struct Watched {
     status: Status,
     clock: Clock,
     reads: Arc<dyn Reads>,
+    /// What was told before: what is gone would keep its last value.
+    told: Arc<Mutex<BTreeSet<Level>>>,
 }
+
+/// A gauge, and what it is told apart by.
+type Level = (&'static str, Vec<(&'static str, String)>);
 
 /// `/live`, `/ready`, `/metrics` and `/status`.
 pub fn router(shell: &Shell) -> Router {
@@ -79,6 +89,7 @@ impl Watched {
             status: shell.status.clone(),
             clock: shell.clock.clone(),
             reads: Arc::new(PostgresReads::new(shell.postgres.clone())),
+            told: Arc::default(),
         }
     }
 
@@ -111,39 +122,67 @@ impl Watched {
         let revision = telemetry::REVISION.unwrap_or("unknown");
         metrics::gauge!(metric::BUILD.name, "version" => telemetry::VERSION, "revision" => revision)
             .set(1.0);
-        // What is not known keeps its last value.
-        let known = self.contexts().await.into_iter().filter(|(_, it)| it.error.is_none());
-        for (context, it) in known {
+        let mut levels: BTreeMap<Level, f64> = BTreeMap::new();
+        let mut unknown: BTreeSet<String> = BTreeSet::new();
+        let contexts = self.contexts().await;
+        let mut set = |of: Metric, labels: &[(&'static str, &str)], value: f64| {
+            let labels = labels.iter().map(|(name, it)| (*name, (*it).to_owned())).collect();
+            levels.insert((of.name, labels), value);
+        };
+        for (context, it) in contexts {
+            if it.error.is_some() {
+                unknown.insert(context);
+                continue;
+            }
             let open = it.dead_letters.iter().map(|it| it.count).sum();
-            gauge(metric::DEAD_LETTERS_OPEN, &[("context", context.clone())], open);
+            set(metric::DEAD_LETTERS_OPEN, &[("context", &context)], float(open));
             for it in it.parked {
-                let labels = [("context", context.clone()), ("view", it.view)];
-                gauge(metric::PARKED_EVENTS_OPEN, &labels, it.events);
+                let labels = [("context", context.as_str()), ("view", &it.view)];
+                set(metric::PARKED_EVENTS_OPEN, &labels, float(it.events));
             }
         }
         let now = self.clock.elapsed();
         for (name, service) in self.status.services() {
-            for ((topic, part), it) in service.parts {
-                let labels = [("service", name.clone()), ("partition", format!("{topic}/{part}"))];
+            for ((topic, part), it) in &service.parts {
+                let place = format!("{topic}/{part}");
+                let labels = [("service", name.as_str()), ("partition", &place)];
                 if let Some(lag) = it.lag {
-                    gauge(metric::LAG, &labels, lag);
+                    set(metric::LAG, &labels, float(lag));
                 }
                 let waiting = it.waiting_since.map_or(Duration::ZERO, |it| now.saturating_sub(it));
-                metrics::gauge!(metric::WAITING.name, &labels.to_vec()).set(waiting.as_secs_f64());
-                gauge(metric::PSEQ, &labels, it.pseq);
+                set(metric::WAITING, &labels, waiting.as_secs_f64());
+                set(metric::PSEQ, &labels, float(it.pseq));
                 if let Some(published) = it.published {
-                    gauge(metric::PUBLISHED, &labels, published);
+                    set(metric::PUBLISHED, &labels, float(published));
                 }
             }
-            let ready = i64::from(service.joined && service.trouble.is_none());
-            gauge(metric::READY, &[("service", name)], ready);
+            let is_ready = service.not_ready().is_none();
+            set(metric::READY, &[("service", &name)], f64::from(u8::from(is_ready)));
+        }
+        self.tell_levels(levels, &unknown);
+    }
+
+    /// What was told before and is not there any more (a partition that another process has, a view that is gone) is nothing;
+    /// what is not known now keeps its last value.
+    fn tell_levels(&self, levels: BTreeMap<Level, f64>, unknown: &BTreeSet<String>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_unknown = |(_, labels): &Level| {
+            labels.iter().any(|(name, it)| *name == "context" && unknown.contains(it))
+        };
+        for gone in told.iter().filter(|it| !levels.contains_key(it) && !is_unknown(it)) {
+            metrics::gauge!(gone.0, &gone.1).set(0.0);
+        }
+        told.retain(|it| is_unknown(it));
+        for ((name, labels), value) in levels {
+            metrics::gauge!(name, &labels).set(value);
+            told.insert((name, labels));
         }
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
-fn gauge<const N: usize>(of: Metric, labels: &[(&'static str, String); N], value: i64) {
-    metrics::gauge!(of.name, &labels.to_vec()).set(value as f64);
+fn float(value: i64) -> f64 {
+    value as f64
 }
 
 /// As often as metrics are sent.

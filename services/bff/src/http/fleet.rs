@@ -17,7 +17,7 @@ use shell::{
     status::{ContextReport, ServiceReport},
     telemetry::{REVISION, VERSION},
 };
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 const PAGE: &str = include_str!("fleet.html");
 /// Nothing but what is in the page.
@@ -30,7 +30,7 @@ pub(super) struct Peer(pub(super) IpAddr);
 #[derive(Clone)]
 struct Watched {
     shell: Shell,
-    reads: PostgresReads,
+    reads: Arc<PostgresReads>,
     contexts: &'static [&'static str],
     gate: Gate,
 }
@@ -62,7 +62,7 @@ pub(crate) fn router(shell: &Shell, contexts: &'static [&'static str], gate: Gat
     };
     Router::new().route("/fleet", get(page)).route("/fleet.json", get(tell)).with_state(Watched {
         shell: shell.clone(),
-        reads: PostgresReads::new(shell.postgres.clone()),
+        reads: Arc::new(PostgresReads::new(shell.postgres.clone())),
         contexts,
         gate,
     })

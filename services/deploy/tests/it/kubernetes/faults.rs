@@ -113,7 +113,7 @@ const COMMON: &[Fault] = faults! {
     "a number as the value of a variable" in local:
         "base/customers-handler/deployment.yaml": "value: \"64\"" => "value: 64"; "another form"
     "a query that is none" in production:
-        "components/monitoring-operator/alerts.yaml": "sum by (namespace, service) (flotilla_lag) > 10000" => "sum by (namespace service) (flotilla_lag) > 10000"; "is no PromQL"
+        "components/monitoring-operator/alerts.yaml": "min by (namespace, service) (flotilla_ready" => "min by (namespace service) (flotilla_ready"; "is no PromQL"
     "a Secret that is missing" in production:
         "overlays/production/secrets.yaml": "metadata: {name: bff-operator-token}" => "metadata: {name: bff-token}"; "there is no Secret bff-operator-token"
 };

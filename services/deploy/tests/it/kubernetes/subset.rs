@@ -101,10 +101,23 @@ struct PodMonitorSpec {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Endpoint {
     port: String,
     path: String,
     interval: String,
+    honor_labels: Option<bool>,
+    #[serde(default)]
+    relabelings: Vec<Relabeling>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Relabeling {
+    #[serde(default)]
+    source_labels: Vec<String>,
+    target_label: String,
+    replacement: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! Spans: what was done for one request, when, and where. Their context is the `traceparent` of W3C, which every message and
 //! event carries.
 //!
-//! A request's own span ([`Span`]) begins with it. What loops do for it is told afterwards ([`record`]), as they do many
+//! A request's own span ([`Span`]) begins with it. What loops do for it is told afterwards, as they do many
 //! things at once: such a span has the request's as its parent, and a link to the span of the batch that it was part of.
 use crate::ids;
 use chrono::{DateTime, Utc};

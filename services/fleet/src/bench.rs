@@ -10,6 +10,7 @@
 mod auditing;
 mod commands;
 mod decided;
+mod disk;
 mod figures;
 mod history;
 mod idle;
@@ -27,6 +28,7 @@ mod results;
 mod schedule;
 mod stage;
 mod table;
+mod telemetry;
 mod usage;
 mod views;
 mod visible;
@@ -82,6 +84,7 @@ pub async fn run(plan: &Plan, progress: Arc<dyn Progress>) -> anyhow::Result<Rep
             Measure::P9 => live::updates(&stage).await?,
             Measure::P10 => auditing::all_that_is_stored(&stage).await?,
             Measure::P11 => rebuilt::beside_what_is_read(&stage).await?,
+            Measure::P12 => telemetry::costs(&stage).await?,
         };
         progress.done(measure.name(), &entry.in_short(), watch.took());
         report.add(*measure, entry);

@@ -6,6 +6,7 @@ mod chaos;
 mod console;
 mod dead_letters;
 mod difference;
+mod drill;
 mod explain;
 mod fetch;
 mod healthcheck;
@@ -82,6 +83,8 @@ enum Command {
     Simulate(simulate::Options),
     /// Let processes, servers and connections of a fleet of its own fail, and check what it promises
     Chaos(chaos::Options),
+    /// Restart, scale, deploy and roll back a fleet under load, and check what it promises
+    Drill(Box<drill::Options>),
     /// Compare all that is stored with each other while the fleet runs, and repair what is derived
     Audit(audit::Options),
     /// Copy the write side of a context into a folder, while the fleet runs
@@ -139,6 +142,7 @@ pub fn main() -> ExitCode {
             Command::Healthcheck(options) => healthcheck::run(&options).await,
             Command::DeadLetters(options) => dead_letters::run(options).await,
             Command::Chaos(options) => chaos::run(options).await,
+            Command::Drill(options) => drill::run(*options).await,
             Command::Schema(options) => schema::run(options).await,
             Command::Simulate(options) => simulate::run(&options),
             Command::Audit(options) => audit::run(options).await,

@@ -7,13 +7,17 @@
 //! - [`proof`]: what is promised, checked
 //! - [`simulation`]: the fleet in virtual time, with faults by seed
 //! - [`chaos`]: the real fleet, whose processes, servers and connections fail by seed
+//! - [`drill`]: the real fleet, while it is restarted, scaled, deployed and rolled back
+//! - `trial`: clients that note what they are told, and what is stored compared with it, for both of these
 pub mod bench;
 pub mod chaos;
 pub mod cli;
+pub mod drill;
 mod memory;
 pub mod proof;
 pub mod schemas;
 pub mod services;
 pub mod simulation;
 pub mod stack;
+mod trial;
 pub mod up;

@@ -33,7 +33,7 @@ pub use cache::{Kit, fetch_packages, prepare};
 pub use description::{Description, Discovery, discover};
 pub use error::StackError;
 pub use folder::reset;
-pub use kafka::Detour;
+pub use kafka::{Detour, SecureWay};
 pub use ports::{free_port, holder as port_holder};
 pub(crate) use process::Process;
 pub use progress::Progress;

@@ -2,7 +2,7 @@
 use crate::{
     clock::Clock,
     port::store::Reads,
-    postgres::PostgresReads,
+    postgres::{Postgres, PostgresReads},
     service::{Service, Shell},
     status::{ContextReport, Report, Status},
     telemetry::{
@@ -24,6 +24,7 @@ struct Watched {
     status: Status,
     clock: Clock,
     reads: Arc<dyn Reads>,
+    postgres: Postgres,
     /// What was told before: what is gone would keep its last value.
     told: Arc<Mutex<BTreeSet<Level>>>,
 }
@@ -89,6 +90,7 @@ impl Watched {
             status: shell.status.clone(),
             clock: shell.clock.clone(),
             reads: Arc::new(PostgresReads::new(shell.postgres.clone())),
+            postgres: shell.postgres.clone(),
             told: Arc::default(),
         }
     }
@@ -139,6 +141,19 @@ impl Watched {
             for it in it.parked {
                 let labels = [("context", context.as_str()), ("view", &it.view)];
                 set(metric::PARKED_EVENTS_OPEN, &labels, float(it.events));
+            }
+        }
+        for (context, (used, idle)) in self.postgres.connections() {
+            for (state, count) in [("used", used), ("idle", idle)] {
+                let labels = [
+                    ("db.client.connection.pool.name", context.as_str()),
+                    ("db.client.connection.state", state),
+                ];
+                set(
+                    metric::POOL_CONNECTIONS,
+                    &labels,
+                    float(i64::try_from(count).unwrap_or(i64::MAX)),
+                );
             }
         }
         let now = self.clock.elapsed();

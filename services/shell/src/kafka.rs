@@ -5,6 +5,7 @@ mod reader;
 mod settings;
 mod tail;
 mod topics;
+mod words;
 
 pub use producer::KafkaProducer;
 pub use reader::PartitionReader;

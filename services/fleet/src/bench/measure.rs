@@ -26,11 +26,13 @@ pub enum Measure {
     P10,
     /// Events a second into a view that is built again, beside what is read.
     P11,
+    /// What it costs that a collector is told of everything.
+    P12,
 }
 
 impl Measure {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::P1,
         Self::P2,
         Self::P3,
@@ -42,6 +44,7 @@ impl Measure {
         Self::P9,
         Self::P10,
         Self::P11,
+        Self::P12,
     ];
 
     /// As it is asked for.
@@ -59,6 +62,7 @@ impl Measure {
             Self::P9 => "P9",
             Self::P10 => "P10",
             Self::P11 => "P11",
+            Self::P12 => "P12",
         }
     }
 
@@ -77,6 +81,7 @@ impl Measure {
             Self::P9 => "rows/s pushed to a thousand subscribers",
             Self::P10 => "events/s of an audit of all that is stored",
             Self::P11 => "events/s into a view built again beside what is read",
+            Self::P12 => "mutations/s while a collector is told of them",
         }
     }
 }

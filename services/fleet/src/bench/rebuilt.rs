@@ -1,6 +1,7 @@
 //! P11: views of a million events built again beside what is read, against COPY of as many rows; and how much memory
 //! that takes, of few events and of many.
 use super::{
+    disk::for_a_million,
     history::fill,
     peers::figure,
     process::Process,
@@ -29,6 +30,7 @@ pub(super) async fn beside_what_is_read(stage: &Stage) -> anyhow::Result<Entry> 
     let events = if stage.plan.full { MORE } else { MANY };
     let few = piled_up(stage, "p11_few", FEW).await?;
     let many = piled_up(stage, "p11_many", events).await?;
+    for_a_million(stage, &many, events, &mut entry)?;
     for round in 1..=stage.plan.rounds {
         // A process of its own each time, for its memory.
         for (name, fleet, events) in [("few", &few, FEW), ("many", &many, events)] {

@@ -104,6 +104,17 @@ impl Fleet {
         self.names().database("customers")
     }
 
+    /// The same fleet, whose services are told more.
+    pub(super) fn with(&self, options: &[&str]) -> Self {
+        let more = options.iter().map(|it| (*it).to_owned());
+        Self {
+            shell: self.shell.clone(),
+            namespace: self.namespace.clone(),
+            options: self.options.iter().cloned().chain(more).collect(),
+            logs: self.logs.clone(),
+        }
+    }
+
     /// Starts services in a process of their own, and waits until they are ready.
     pub(super) async fn start(&self, services: &[&str]) -> anyhow::Result<Process> {
         let mut process = self.begin(services)?;

@@ -1,6 +1,6 @@
 //! How long faults were felt.
-use super::{PARTITIONS, plan::Harm, plan::Victim, record::part_of, suffer::Suffered};
-use crate::{proof::Asked, proof::History, stack::Server};
+use super::{PARTITIONS, plan::Harm, plan::Victim, suffer::Suffered};
+use crate::{stack::Server, trial::Waits};
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -46,132 +46,88 @@ pub struct Recovery {
     pub planned_failures: usize,
 }
 
-/// A command and when it was under way.
-struct Wait {
-    part: i32,
-    begun: Duration,
-    ended: Duration,
-}
-
-/// What is measured of a run.
-pub(super) struct Measures {
-    waits: Vec<Wait>,
-    failed: Vec<Duration>,
-}
-
 /// Answers that were on their way when the one who gave them was killed.
 const ON_THEIR_WAY: Duration = Duration::from_millis(100);
 /// A hand-over is felt for a moment after the former owner has gone.
 const AFTERWARDS: Duration = Duration::from_millis(500);
 
-impl Measures {
-    pub(super) fn new(history: &History, failed: &[(Duration, String)]) -> Self {
-        let wait = |it: &crate::proof::Call| match &it.asked {
-            Asked::Command { command, .. } => {
-                Some(Wait { part: part_of(command), begun: it.begun, ended: it.ended? })
-            }
-            Asked::Read { .. } | Asked::Fact { .. } => None,
-        };
-        let waits = history.calls.iter().filter_map(wait).collect();
-        Self { waits, failed: failed.iter().map(|(at, _)| *at).collect() }
-    }
-
-    /// The longest wait that was going on at some time between these.
-    fn longest(&self, from: Duration, to: Duration) -> Duration {
-        let during = self.waits.iter().filter(|it| it.ended >= from && it.begun <= to);
-        during.map(|it| it.ended.saturating_sub(it.begun)).max().unwrap_or_default()
-    }
-
-    fn failures(&self, from: Duration, to: Duration) -> usize {
-        self.failed.iter().filter(|at| (from..=to).contains(at)).count()
-    }
-
-    /// How long after `since` each of these partitions had answered.
-    fn answers(&self, parts: &[i32], since: Duration) -> Option<Duration> {
-        let first = |part: &i32| {
-            let mine = self.waits.iter().filter(|it| it.part == *part);
-            let new = mine.filter(|it| {
-                it.begun >= since && it.ended >= since || it.ended >= since + ON_THEIR_WAY
-            });
-            new.map(|it| it.ended.saturating_sub(since)).min()
-        };
-        parts.iter().filter_map(first).max()
-    }
-
-    /// By kind of fault; those that came together are one kind.
-    pub(super) fn felt(&self, episodes: &[Episode]) -> Vec<Felt> {
-        let mut all: BTreeMap<String, Felt> = BTreeMap::new();
-        for it in episodes {
-            let name = match it.faults.as_slice() {
-                [one] => one.fault.victim.name(one.fault.harm),
-                _ => "several at once".to_owned(),
-            };
-            let felt = all.entry(name.clone()).or_insert(Felt { fault: name, ..Felt::default() });
-            felt.count += 1;
-            let longest = self.longest(it.begun, it.until).as_secs_f64();
-            felt.longest_s = felt.longest_s.max(longest);
-            felt.attempts_failed += self.failures(it.begun, it.until);
-        }
-        all.into_values().collect()
-    }
-
-    pub(super) fn recovery(&self, episodes: &[Episode]) -> Recovery {
-        let mut all = Recovery::default();
-        let longer = |so_far: &mut Option<f64>, it: f64| {
-            *so_far = Some(so_far.map_or(it, |so_far| so_far.max(it)));
-        };
-        let alone = episodes.iter().filter_map(|it| match it.faults.as_slice() {
-            [one] => Some(one),
-            _ => None,
+/// How long after `since` each of these partitions had answered.
+fn answers(waits: &Waits, parts: &[i32], since: Duration) -> Option<Duration> {
+    let first = |part: &i32| {
+        let mine = waits.of(*part);
+        let new = mine.filter(|it| {
+            it.begun >= since && it.ended >= since || it.ended >= since + ON_THEIR_WAY
         });
-        for it in alone {
-            match (it.fault.harm, it.fault.victim) {
-                (Harm::Kill, Victim::Handler(_)) => {
-                    if let Some(took) = self.answers(&it.parts, it.begun) {
-                        all.handlers_killed += 1;
-                        longer(&mut all.handler_killed_s, took.as_secs_f64());
-                    }
-                }
-                (Harm::Kill | Harm::Stop, Victim::Server(Server::Kafka)) => {
-                    let parts: Vec<i32> = (0..PARTITIONS).collect();
-                    if let Some(took) = self.answers(&parts, it.over) {
-                        all.broker_returns += 1;
-                        longer(&mut all.broker_back_s, took.as_secs_f64());
-                    }
-                }
-                (Harm::Stop, Victim::Handler(_)) => {
-                    let to = it.ended + AFTERWARDS.min(it.over.saturating_sub(it.ended));
-                    all.planned_stops += 1;
-                    all.planned_failures += self.failures(it.begun, to);
-                    let longest = self.longest(it.begun, to).as_secs_f64() * 1000.0;
-                    longer(&mut all.planned_pause_ms, longest);
-                }
-                _ => {}
-            }
-        }
-        all
+        new.map(|it| it.ended.saturating_sub(since)).min()
+    };
+    parts.iter().filter_map(first).max()
+}
+
+/// By kind of fault; those that came together are one kind.
+pub(super) fn felt(waits: &Waits, episodes: &[Episode]) -> Vec<Felt> {
+    let mut all: BTreeMap<String, Felt> = BTreeMap::new();
+    for it in episodes {
+        let name = match it.faults.as_slice() {
+            [one] => one.fault.victim.name(one.fault.harm),
+            _ => "several at once".to_owned(),
+        };
+        let felt = all.entry(name.clone()).or_insert(Felt { fault: name, ..Felt::default() });
+        felt.count += 1;
+        let longest = waits.longest(it.begun, it.until).as_secs_f64();
+        felt.longest_s = felt.longest_s.max(longest);
+        felt.attempts_failed += waits.failures(it.begun, it.until);
     }
+    all.into_values().collect()
+}
+
+pub(super) fn recovery(waits: &Waits, episodes: &[Episode]) -> Recovery {
+    let mut all = Recovery::default();
+    let longer = |so_far: &mut Option<f64>, it: f64| {
+        *so_far = Some(so_far.map_or(it, |so_far| so_far.max(it)));
+    };
+    let alone = episodes.iter().filter_map(|it| match it.faults.as_slice() {
+        [one] => Some(one),
+        _ => None,
+    });
+    for it in alone {
+        match (it.fault.harm, it.fault.victim) {
+            (Harm::Kill, Victim::Handler(_)) => {
+                if let Some(took) = answers(waits, &it.parts, it.begun) {
+                    all.handlers_killed += 1;
+                    longer(&mut all.handler_killed_s, took.as_secs_f64());
+                }
+            }
+            (Harm::Kill | Harm::Stop, Victim::Server(Server::Kafka)) => {
+                let parts: Vec<i32> = (0..PARTITIONS).collect();
+                if let Some(took) = answers(waits, &parts, it.over) {
+                    all.broker_returns += 1;
+                    longer(&mut all.broker_back_s, took.as_secs_f64());
+                }
+            }
+            (Harm::Stop, Victim::Handler(_)) => {
+                let to = it.ended + AFTERWARDS.min(it.over.saturating_sub(it.ended));
+                all.planned_stops += 1;
+                all.planned_failures += waits.failures(it.begun, to);
+                let longest = waits.longest(it.begun, to).as_secs_f64() * 1000.0;
+                longer(&mut all.planned_pause_ms, longest);
+            }
+            _ => {}
+        }
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{chaos::plan::Fault, proof::Call, proof::Told};
-    use shared_events::customers::VerifyCustomer;
-    use shell::{ids, position::Position};
+    use crate::{chaos::plan::Fault, trial::Wait};
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
-    fn call(part: i32, begun: u64, ended: u64) -> Call {
-        let mut ids = std::iter::repeat_with(ids::new_id);
-        let command = |customer_id| VerifyCustomer { customer_id }.into();
-        let command = ids.find(|it| part_of(&command(*it)) == part).map(command);
-        let told = Told { code: None, holder: None, version: None, position: Position::new() };
-        let command = command.expect("ids do not end");
-        let asked = Asked::Command { command_id: ids::new_id(), command, told: Some(told) };
-        Call { client: 0, begun: at(begun), ended: Some(at(ended)), asked }
+    const fn wait(part: i32, begun: u64, ended: u64) -> Wait {
+        Wait { part, begun: at(begun), ended: at(ended) }
     }
 
     fn episode(harm: Harm, victim: Victim, parts: Vec<i32>) -> Episode {
@@ -182,18 +138,17 @@ mod tests {
 
     #[test]
     fn the_longest_wait_and_the_next_answers_are_found() {
-        let calls = vec![
-            call(0, 1, 9),
-            call(0, 9, 10),
-            call(0, 10, 16),
-            call(1, 8, 14),
-            call(1, 14, 15),
-            call(2, 30, 60),
+        let waits = vec![
+            wait(0, 1, 9),
+            wait(0, 9, 10),
+            wait(0, 10, 16),
+            wait(1, 8, 14),
+            wait(1, 14, 15),
+            wait(2, 30, 60),
         ];
-        let failed = [(at(3), String::new()), (at(12), String::new())];
-        let measures = Measures::new(&History { calls }, &failed);
+        let waits = Waits { waits, failed: vec![at(3), at(12)] };
         let killed = episode(Harm::Kill, Victim::Handler(0), vec![0, 1]);
-        let felt = measures.felt(std::slice::from_ref(&killed));
+        let felt = felt(&waits, std::slice::from_ref(&killed));
         let expected = Felt {
             fault: "handler killed".to_owned(),
             count: 1,
@@ -202,7 +157,7 @@ mod tests {
         };
         assert_eq!(felt, [expected]);
         let both = [killed, episode(Harm::Stop, Victim::Handler(0), vec![])];
-        let recovery = measures.recovery(&both);
+        let recovery = recovery(&waits, &both);
         assert_eq!(recovery.handler_killed_s, Some(6.0));
         assert_eq!((recovery.planned_pause_ms, recovery.planned_failures), (Some(6000.0), 0));
     }

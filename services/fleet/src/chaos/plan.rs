@@ -1,6 +1,5 @@
 //! Which faults come in which order: a matter of the seed alone.
-use super::dice::Dice;
-use crate::stack::Server;
+use crate::{stack::Server, trial::Dice};
 use anyhow::ensure;
 use std::{collections::VecDeque, fmt, time::Duration};
 

@@ -1,7 +1,7 @@
 //! A way to a server that can be made bad: what stands between two programs on the network.
 //!
 //! There are programs that do this (toxiproxy), and clients of them, but no library; it takes a page.
-use super::dice::Dice;
+use crate::trial::Dice;
 use shell::clock::Clock;
 use std::{
     io,

@@ -1,38 +1,30 @@
 //! The stack, the services and the ways between them.
 use super::{
     PARTITIONS,
-    member::Member,
     plan::{EACH, Victim},
     proxy::{Proxy, Weather},
 };
 use crate::{
-    stack::{Addresses, Detour, Ports, Progress, Server, Stack, StackOptions, free_port, query},
-    up,
+    stack::{Addresses, Detour, Ports, Progress, Server, Stack, StackOptions, free_port},
+    trial::{Bffs, Ground, Member, Service, options_for, prepare},
 };
 use anyhow::Context as _;
-use clap::Parser as _;
-use shell::{Shell, names::Names};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio::{sync::Mutex, task::spawn_blocking};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Mutex;
 
 /// Everything that can be harmed. Dropping it ends all of it at once.
 pub(super) struct Stage {
     pub(super) members: Vec<Mutex<Member>>,
     ways: Vec<BTreeMap<Server, Proxy>>,
     pub(super) stack: Stack,
-    /// Something in this process that talks to the servers directly.
-    pub(super) shell: Shell,
-    /// Where the BFFs are.
-    pub(super) bffs: Vec<SocketAddr>,
+    /// Past all ways.
+    pub(super) ground: Ground,
 }
-
-const CONTEXT: &str = "customers";
 
 impl Stage {
     /// Starts the servers, makes ways to them and topics and tables in them, and starts the services.
@@ -53,27 +45,29 @@ impl Stage {
         };
         let stack = Stack::start(options, progress).await?;
         let direct = stack.addresses();
-        let settings = up::Settings::try_parse_from(
-            std::iter::once("flotilla".to_owned()).chain(options_for(direct)),
-        )?;
-        up::migrate(&settings.shell).await?;
-        let shell = Shell::new(settings.shell, CancellationToken::new())?;
-        shell.kafka.ensure_topics(&shell.config, &[CONTEXT]).await?;
+        let shell = prepare(direct, PARTITIONS).await?;
         let (mut ways, mut members, mut bffs) = (Vec::new(), Vec::new(), Vec::new());
         for (n, detour) in detours.into_iter().enumerate() {
             let (addresses, way) = way(direct, detour, seed.wrapping_add(n as u64)).await?;
-            let options = options_for(&addresses);
+            let options = options_for(&addresses, PARTITIONS);
             for who in [Victim::Handler(n), Victim::Aggregator(n), Victim::Bff(n)] {
-                let mut member = Member::new(who, program, &options, &stack.logs())?;
+                let service = match who {
+                    Victim::Handler(_) => Service::Handler,
+                    Victim::Aggregator(_) => Service::Aggregator,
+                    _ => Service::Bff,
+                };
+                let (name, logs) = (who.to_string(), stack.logs());
+                let mut member = Member::new(service, name, program, &options, &logs)?;
                 member.start()?;
-                if matches!(who, Victim::Bff(_)) {
-                    bffs.push(member.address);
+                if service == Service::Bff {
+                    bffs.push(member.url());
                 }
                 members.push(Mutex::new(member));
             }
             ways.push(way);
         }
-        Ok(Self { members, ways, stack, shell, bffs })
+        let ground = Ground { shell, bffs: Bffs::new(bffs) };
+        Ok(Self { members, ways, stack, ground })
     }
 
     /// A service.
@@ -101,27 +95,15 @@ impl Stage {
     }
 
     /// What services are not ready.
-    pub(super) async fn not_ready(&self) -> Vec<Victim> {
+    pub(super) async fn not_ready(&self) -> Vec<String> {
         let mut found = Vec::new();
         for it in &self.members {
             let it = it.lock().await;
             if !it.is_ready().await {
-                found.push(it.who);
+                found.push(it.name.clone());
             }
         }
         found
-    }
-
-    pub(super) fn names(&self) -> Names {
-        self.shell.names()
-    }
-
-    /// Asks the database of the customers, past all services.
-    pub(super) async fn query(&self, statement: &str) -> anyhow::Result<String> {
-        let url = self.stack.addresses().database_url.clone();
-        let database = self.names().database(CONTEXT);
-        let statement = statement.to_owned();
-        Ok(spawn_blocking(move || query(&url, &database, &statement)).await??)
     }
 }
 
@@ -158,18 +140,6 @@ fn port_of(url: &str) -> Option<(usize, u16)> {
     let begin = host + url[host..].find(':')? + 1;
     let digits: String = url[begin..].chars().take_while(char::is_ascii_digit).collect();
     Some((begin, digits.parse().ok()?))
-}
-
-fn options_for(addresses: &Addresses) -> Vec<String> {
-    let Addresses { kafka_brokers, schema_registry_url, database_url } = addresses;
-    let partitions = PARTITIONS.to_string();
-    let options = [
-        ("--kafka-brokers", kafka_brokers),
-        ("--schema-registry-url", schema_registry_url),
-        ("--database-url", database_url),
-        ("--partitions", &partitions),
-    ];
-    options.into_iter().flat_map(|(name, value)| [name.to_owned(), value.clone()]).collect()
 }
 
 #[cfg(test)]

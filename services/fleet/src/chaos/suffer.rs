@@ -1,12 +1,13 @@
 //! Carrying out a fault.
 use super::{
-    dice::Dice,
     plan::{Fault, Harm, Victim},
     proxy::Weather,
-    record::Record,
     stage::Stage,
 };
-use crate::stack::Server;
+use crate::{
+    stack::Server,
+    trial::{Dice, Record},
+};
 use rustix::process::Signal;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -114,7 +115,7 @@ impl World<'_> {
     }
 
     pub(super) async fn wait(&self, duration: Duration) {
-        self.stage.shell.clock.timeout(duration, self.stop.cancelled()).await;
+        self.stage.ground.shell.clock.timeout(duration, self.stop.cancelled()).await;
     }
 }
 

@@ -104,7 +104,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 /// A server that was just being started when all was dropped takes a moment to end.
-async fn forget(data: &Path) {
+pub(super) async fn forget(data: &Path) {
     let (clock, watch) = (Clock::system(), Stopwatch::start());
     while let Err(error) = reset(data) {
         if watch.took() > PATIENCE {

@@ -8,7 +8,7 @@ use customers::Customers;
 use functions::{Context as _, Message as _};
 use serde::Deserialize;
 use shared_events::{
-    Decoded,
+    Decoded, Fingerprint, WriterSchema,
     customers::CustomerEvent,
     fleet::{Reply, Verdict},
     known_schema,
@@ -74,8 +74,11 @@ struct Details {
 /// All events that can be read.
 pub(super) fn events<'a>(stored: &'a Stored, found: &mut Vec<Anomaly>) -> Vec<Event<'a>> {
     let mut events = Vec::with_capacity(stored.events.len());
+    let schemas = stored.schemas.iter().filter_map(|it| WriterSchema::parse(it).ok());
+    let schemas: HashMap<Fingerprint, WriterSchema> =
+        schemas.map(|it| (it.fingerprint(), it)).collect();
     for row in &stored.events {
-        match event(row) {
+        match event(row, &schemas) {
             Ok(it) => events.push(it),
             Err(why) => {
                 let seen = format!("event {} of partition {}: {why}", row.pseq, row.part);
@@ -87,9 +90,13 @@ pub(super) fn events<'a>(stored: &'a Stored, found: &mut Vec<Anomaly>) -> Vec<Ev
     events
 }
 
-fn event(row: &EventRow) -> Result<Event<'_>, String> {
-    let schema =
-        known_schema(row.schema).ok_or_else(|| format!("its schema {} is unknown", row.schema))?;
+fn event<'a>(
+    row: &'a EventRow,
+    schemas: &HashMap<Fingerprint, WriterSchema>,
+) -> Result<Event<'a>, String> {
+    let schema = known_schema(row.schema)
+        .or_else(|| schemas.get(&row.schema))
+        .ok_or_else(|| format!("its schema {} is unknown", row.schema))?;
     let happened = match CustomerEvent::decode(schema, &row.data).map_err(|it| it.to_string())? {
         Decoded::Messages(mut events) if events.len() == 1 => events.remove(0),
         Decoded::Messages(events) => return Err(format!("it is {} events", events.len())),

@@ -25,6 +25,8 @@ pub struct Stored {
     pub dead_letters: Vec<DeadLetter>,
     /// What a reader of the event topic has, by partition, in the order of the log: duplicates and all.
     pub log: BTreeMap<i32, Vec<Published>>,
+    /// The schemas of events that other builds may have written; those of this build need not be among them.
+    pub schemas: Vec<String>,
     /// The rows of the view `customer`, as JSON.
     pub customers: Vec<serde_json::Value>,
     /// The rows of the view `invitations_per_day`, as JSON.

@@ -302,6 +302,7 @@ fn stored(fleet: &Fleet, cluster: &Cluster) -> Stored {
         outcomes: fleet.store.outcomes(CONTEXT),
         claims: fleet.store.claims(CONTEXT),
         dead_letters: fleet.store.dead_letters(CONTEXT),
+        schemas: Vec::new(),
         log: (0..parts).map(|part| (part, published(fleet, part))).collect(),
         customers: fleet.store.rows(CONTEXT, Customer::TABLE),
         days: fleet.store.rows(CONTEXT, InvitationsPerDay::TABLE),

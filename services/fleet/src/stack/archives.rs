@@ -68,6 +68,7 @@ pub(super) fn make(
         port: free()?,
         controller_port: free()?,
         detours: Vec::new(),
+        secure: None,
         classes: Classes::Write(trial.join("kafka.jsa")),
     };
     let registry_trial = Registry {

@@ -29,6 +29,38 @@ pub struct Detour {
     pub advertised: u16,
 }
 
+/// One more way to Kafka, which is encrypted, and where one signs in with a password (`SASL_SSL`, `PLAIN`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecureWay {
+    /// Where Kafka listens.
+    pub port: u16,
+    /// What it shows, for 127.0.0.1, and whatever that is signed with: PEM.
+    pub certificates: String,
+    /// The key of the certificate: PEM, PKCS #8.
+    pub key: String,
+    /// Who may sign in, and with which password: no quotes, no backslashes.
+    pub users: Vec<(String, String)>,
+}
+
+impl SecureWay {
+    fn settings(&self) -> String {
+        // In a properties file a new line ends the value.
+        let in_a_line = |it: &str| it.replace('\n', "\\n");
+        let user = |(name, password): &(String, String)| format!(" user_{name}=\"{password}\"");
+        let (certificates, key) = (in_a_line(&self.certificates), in_a_line(&self.key));
+        let users: String = self.users.iter().map(user).collect();
+        format!(
+            "\
+listener.name.secure.ssl.keystore.type=PEM
+listener.name.secure.ssl.keystore.certificate.chain={certificates}
+listener.name.secure.ssl.keystore.key={key}
+listener.name.secure.sasl.enabled.mechanisms=PLAIN
+listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required{users};
+"
+        )
+    }
+}
+
 pub(super) struct Kafka {
     pub(super) kit: Kit,
     pub(super) folder: PathBuf,
@@ -36,6 +68,7 @@ pub(super) struct Kafka {
     pub(super) port: u16,
     pub(super) controller_port: u16,
     pub(super) detours: Vec<Detour>,
+    pub(super) secure: Option<SecureWay>,
     pub(super) classes: Classes,
 }
 
@@ -55,9 +88,17 @@ impl Kafka {
         let all = |one: &dyn Fn(usize, &Detour) -> String| {
             self.detours.iter().enumerate().map(|(n, it)| one(n, it)).collect::<String>()
         };
-        let listeners = all(&|n, it| format!(",DETOUR{n}://127.0.0.1:{}", it.port));
-        let advertised = all(&|n, it| format!(",DETOUR{n}://127.0.0.1:{}", it.advertised));
-        let protocols = all(&|n, _| format!(",DETOUR{n}:PLAINTEXT"));
+        let mut listeners = all(&|n, it| format!(",DETOUR{n}://127.0.0.1:{}", it.port));
+        let mut advertised = all(&|n, it| format!(",DETOUR{n}://127.0.0.1:{}", it.advertised));
+        let mut protocols = all(&|n, _| format!(",DETOUR{n}:PLAINTEXT"));
+        let mut secure = String::new();
+        if let Some(it) = &self.secure {
+            let way = format!(",SECURE://127.0.0.1:{}", it.port);
+            listeners += &way;
+            advertised += &way;
+            protocols += ",SECURE:SASL_SSL";
+            secure = it.settings();
+        }
         format!(
             "\
 # Written at every start.
@@ -71,7 +112,7 @@ inter.broker.listener.name=CLIENTS
 controller.listener.names=CONTROLLER
 controller.quorum.voters=1@127.0.0.1:{controller}
 auto.create.topics.enable=false
-
+{secure}
 # One node.
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4

@@ -2,7 +2,7 @@
 use super::{
     Description, Kit, Progress, Server, StackError, archives, cache,
     folder::{Folder, require_space},
-    kafka::{Detour, Kafka},
+    kafka::{Detour, Kafka, SecureWay},
     leftovers, ports,
     postgres::{self, Postgres},
     process::Process,
@@ -71,6 +71,8 @@ pub struct StackOptions {
     pub cache: Option<PathBuf>,
     /// More ways to our own Kafka.
     pub detours: Vec<Detour>,
+    /// And one where one has to sign in.
+    pub secure: Option<SecureWay>,
 }
 
 /// Where the three servers are, ours or others.
@@ -273,6 +275,7 @@ fn program_of(
             port: port("kafka", 19092)?,
             controller_port: port("kafka-controller", 19093)?,
             detours: options.detours.clone(),
+            secure: options.secure.clone(),
             classes: archives::classes(&kit()?, "kafka")?,
         }),
         Server::Registry => Box::new(Registry {

@@ -38,6 +38,7 @@ fn start() -> Result<Stack, StackError> {
         },
         cache: None,
         detours: Vec::new(),
+        secure: None,
     };
     Stack::start_blocking(&options, &SlowSteps, &CancellationToken::new())
 }

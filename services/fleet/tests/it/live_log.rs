@@ -12,12 +12,14 @@ use shell::ids;
 
 const ALL: &str = "{ customers(first: 1) { totalCount } }";
 
-async fn position(server: &Server) -> String {
+/// How far the view of the customers is.
+pub(crate) async fn position(server: &Server) -> String {
     let it = server.ask(ALL).await;
     it.body["extensions"]["position"].as_str().expect("a position").to_owned()
 }
 
-async fn subscribed(server: &Server, after: &str) -> Socket {
+/// Somebody who follows customers, from after this position.
+pub(crate) async fn subscribed(server: &Server, after: &str) -> Socket {
     let mut socket = Socket::begin(server).await;
     let field =
         format!("customersChanged(after: {after:?}) {{ id position customer {{ version }} }}");

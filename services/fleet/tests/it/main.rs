@@ -11,6 +11,7 @@ mod chaos;
 mod client;
 mod command_line;
 mod deployed;
+mod drill;
 mod facts;
 /// What customers can do: the same tests as on the fleet in memory.
 #[path = "../../../bff/tests/it/customers.rs"]
@@ -38,6 +39,7 @@ mod rebuild;
 mod records;
 mod republish;
 mod roles;
+mod security;
 mod server;
 mod servers;
 mod settings;

@@ -2,6 +2,7 @@
 use crate::{
     client::whole_mutation,
     fleet::Fleet,
+    live_log::{position, subscribed},
     server::{answer, until_some},
 };
 use opentelemetry_proto::tonic::{
@@ -109,6 +110,8 @@ async fn a_collector_sees_a_mutation_from_the_request_to_the_row() {
         it.server().ready().await;
     }
     let server = processes[2].server();
+    server.invite("zoe@example.com").await;
+    let mut socket = subscribed(&server, &position(&server).await).await;
 
     let invite =
         |email: &str| server.post(&whole_mutation("inviteCustomer", &json!({ "email": email })));
@@ -121,8 +124,9 @@ async fn a_collector_sees_a_mutation_from_the_request_to_the_row() {
     let it = answer(untraced.header("traceparent", format!("00-{other}-{CLIENT}-00"))).await;
     assert_eq!(it.body["extensions"]["traceId"], json!(other), "{}", it.body);
 
-    // The request, what the handler did for it, and what each of the two views did.
-    let all = async || (collector.of(TRACE).len() >= 4).then(|| collector.of(TRACE));
+    // The request, what the handler did for it, what each of the two views did, and what was pushed.
+    assert_eq!(socket.change("a").await["customer"]["version"], 1);
+    let all = async || (collector.of(TRACE).len() >= 5).then(|| collector.of(TRACE));
     let spans = until_some("the spans of the mutation", all).await;
     let by_name: BTreeMap<&str, &(String, Span)> =
         spans.iter().map(|it| (it.1.name.as_str(), it)).collect();
@@ -133,6 +137,7 @@ async fn a_collector_sees_a_mutation_from_the_request_to_the_row() {
     for (name, service) in [
         (format!("process {}", topic.commands("customers")), "customers-handler"),
         (format!("process {} into customer", topic.events("customers")), "customers-aggregator"),
+        ("push customer".to_owned(), "bff"),
     ] {
         let (sender, span) =
             by_name.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in {by_name:?}"));

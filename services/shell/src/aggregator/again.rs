@@ -8,7 +8,7 @@ use super::{
 };
 use crate::port::{
     log::{Log, Record},
-    store::{Asked, CheckpointMove, ParkedEvent, Store, Tried, ViewBatch, Views as _},
+    store::{Asked, CheckpointMove, ParkedEvent, Store, Touched, Tried, ViewBatch, Views as _},
 };
 use functions::{Happened, View};
 use shared_events::headers::{EventHeaders, RawHeaders};
@@ -188,7 +188,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             let row = self.parts.get(place).map(|it| it.row.clone()).ok_or(Trouble::Fenced)?;
             // Rows that are put right are pushed to those who follow them, though no new event is shown.
             if let Some(keys) = changed.remove(place).filter(|_| row.caught_up) {
-                batch.changes.insert(place.clone(), keys);
+                batch.changes.insert(place.clone(), Touched { keys, traces: Vec::new() });
             }
             batch.checkpoints.push(CheckpointMove { from_pseq: row.pseq, to: row });
         }

@@ -12,6 +12,15 @@ use opentelemetry::KeyValue;
 use std::time::Duration;
 
 impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
+    /// Counting begins at nothing: the first of a kind is an increase too.
+    pub(super) fn begin_counting(&self) {
+        let view = self.view.table;
+        for it in [metric::PARKED_EVENTS, metric::FOREIGN_RECORDS, metric::EVENTS_FROM_THE_FUTURE] {
+            metrics::counter!(it.name, "view" => view).increment(0);
+        }
+        metrics::counter!(metric::REBALANCES.name, "loop" => view).increment(0);
+    }
+
     /// The batch, taken up at `begun`, is in the view.
     pub(super) fn measure(&self, events: &[Next<V>], begun: Duration) {
         let view = self.view.table;

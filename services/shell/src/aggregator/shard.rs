@@ -144,6 +144,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
 
     /// Keeps the view until told to stop, whatever happens to its servers.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        self.begin_counting();
         while !shutdown.is_cancelled() {
             match self.turn(&shutdown).await {
                 Ok(()) => {

@@ -11,12 +11,12 @@ use crate::{
     port::{
         log::{Consumer as _, Log, Record},
         store::{
-            CheckpointMove, CheckpointRow, ParkedEvent, Store, StoreError, ViewBatch, Views as _,
-            WriteError,
+            CheckpointMove, CheckpointRow, ParkedEvent, Store, StoreError, Touched, ViewBatch,
+            Views as _, WriteError,
         },
     },
     status::PartStatus,
-    telemetry::metric,
+    telemetry::{metric, trace},
 };
 use functions::{Happened, View};
 use futures::future::join;
@@ -215,7 +215,7 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
         let mut rows = self.load(about).await?;
         let loaded = self.clock.elapsed();
         let mut touched: BTreeSet<String> = BTreeSet::new();
-        let mut changed: BTreeMap<&Place, BTreeSet<String>> = BTreeMap::new();
+        let mut changed: BTreeMap<&Place, Touched> = BTreeMap::new();
         let mut parked: BTreeMap<(Place, Uuid), String> = BTreeMap::new();
         for it in events {
             let _span = tracing::debug_span!(
@@ -238,7 +238,11 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
                     let folded = fold_all(folds, &happened, &mut rows, &mut touched);
                     if folded.is_ok() {
                         let keys = folds.iter().filter_map(|(key, _)| key.clone());
-                        changed.entry(&it.place).or_default().extend(keys);
+                        let changed = changed.entry(&it.place).or_default();
+                        changed.keys.extend(keys);
+                        let traced = it.headers.traceparent.clone();
+                        let traced = traced.filter(|it| trace::is_wanted(Some(it)));
+                        changed.traces.extend(traced.filter(|_| changed.traces.len() < TRACES_MAX));
                     }
                     folded.err()
                 }
@@ -264,9 +268,9 @@ impl<V: View, L: Log, S: Store> Aggregator<V, L, S> {
             batch.checkpoints.push(CheckpointMove { from_pseq: row.pseq, to });
             // Nobody follows a view that is being built.
             if row.caught_up {
-                let mut keys = changed.remove(*place).unwrap_or_default();
-                keys.retain(|_| !defect::is(Defect::ChangeLeftOut));
-                batch.changes.insert((*place).clone(), keys);
+                let mut touched = changed.remove(*place).unwrap_or_default();
+                touched.keys.retain(|_| !defect::is(Defect::ChangeLeftOut));
+                batch.changes.insert((*place).clone(), touched);
             }
         }
         self.write_batch(&batch).await?;
@@ -406,5 +410,7 @@ fn parked_event<V>(it: &Next<V>, reason: &str) -> ParkedEvent {
     }
 }
 
+/// Of one batch and partition so many traces are told of the update that is pushed.
+const TRACES_MAX: usize = 50;
 /// Until a partition whose next event cannot be opened yet is tried again.
 const HOLD_PAUSE: Duration = Duration::from_secs(1);

@@ -22,6 +22,15 @@ pub(super) struct Begun {
 }
 
 impl<L: Log, S: Store> Handler<L, S> {
+    /// Counting begins at nothing: the first of a kind is an increase too.
+    pub(super) fn begin_counting(&self) {
+        let context = self.settings.context;
+        for it in [metric::DEAD_LETTERS, metric::FENCED] {
+            metrics::counter!(it.name, "context" => context).increment(0);
+        }
+        metrics::counter!(metric::REBALANCES.name, "loop" => context).increment(0);
+    }
+
     pub(super) fn begin(&self) -> Begun {
         Begun { at: self.clock.now(), elapsed: self.clock.elapsed() }
     }

@@ -154,6 +154,7 @@ impl<L: Log, S: Store> Handler<L, S> {
 
     /// Handles commands until told to stop, whatever happens to its servers.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        self.begin_counting();
         if !self.prepare(&shutdown).await {
             return;
         }

@@ -1,4 +1,5 @@
 //! A member of a Kafka group.
+use super::words::heard;
 use crate::port::log::{Consumer, LogError, Move, Record};
 use chrono::DateTime;
 use futures::{FutureExt as _, StreamExt as _};
@@ -256,7 +257,7 @@ impl ClientContext for Moves {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "kafka");
+        heard(&error, reason);
     }
 }
 

@@ -1,4 +1,5 @@
 //! An idempotent Kafka producer.
+use super::words::heard;
 use crate::port::log::{LogError, Outgoing, Producer, Receipt, SendError};
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -96,7 +97,7 @@ impl ClientContext for Receipts {
         if matches!(error, KafkaError::Global(RDKafkaErrorCode::AllBrokersDown)) {
             self.is_away.store(true, Ordering::Release);
         }
-        tracing::debug!(%error, reason, "kafka");
+        heard(&error, reason);
     }
 }
 

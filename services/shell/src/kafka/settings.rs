@@ -46,12 +46,13 @@ impl Kafka {
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "5")
             .set("queued.min.messages", "20000")
-            .set("queued.max.messages.kbytes", "65536");
+            // Of one consumer: a view that is rebuilt has six.
+            .set("queued.max.messages.kbytes", "16384");
         it
     }
 
     /// Asks about single places.
-    fn asker(&self) -> ClientConfig {
+    pub(super) fn asker(&self) -> ClientConfig {
         let mut it = self.reader();
         // Required by the client, never joined.
         it.set("group.id", "flotilla-asker").set("auto.offset.reset", "latest");

@@ -106,7 +106,7 @@ impl Kafka {
         let away = |error: rdkafka::error::KafkaError| TopicError::Away(error.to_string());
         let admin: AdminClient<DefaultClientContext> = self.base().create().map_err(away)?;
         let wanted = wanted(config, contexts);
-        match verify(&admin, config.partitions, &wanted)?.into_iter().next() {
+        match self.verify(&admin, config.partitions, &wanted)?.into_iter().next() {
             Some((topic, _)) => Err(TopicError::Missing { topic }),
             None => verify_settings(&admin, &wanted, largest(config)).await,
         }
@@ -128,7 +128,7 @@ impl Kafka {
     ) -> Result<(), TopicError> {
         let away = |error: rdkafka::error::KafkaError| TopicError::Away(error.to_string());
         let admin: AdminClient<DefaultClientContext> = self.base().create().map_err(away)?;
-        let missing = verify(&admin, config.partitions, &wanted)?;
+        let missing = self.verify(&admin, config.partitions, &wanted)?;
         let bytes = largest(config);
         wanted.retain(|it| !missing.contains(it));
         verify_settings(&admin, &wanted, bytes).await?;
@@ -158,6 +158,32 @@ impl Kafka {
         }
         Ok(())
     }
+
+    /// The topics that are missing; those that are there have the right number of partitions.
+    fn verify(
+        &self,
+        admin: &AdminClient<DefaultClientContext>,
+        partitions: i32,
+        wanted: &[(String, TopicKind)],
+    ) -> Result<Vec<(String, TopicKind)>, TopicError> {
+        let metadata = admin.inner().fetch_metadata(None, TIMEOUT);
+        let metadata = metadata.map_err(|error| TopicError::Away(self.why(&error)))?;
+        let mut missing = Vec::new();
+        for (name, kind) in wanted {
+            match metadata.topics().iter().find(|it| it.name() == name) {
+                Some(it) if i32::try_from(it.partitions().len()) == Ok(partitions) => {}
+                Some(it) => {
+                    return Err(TopicError::OtherPartitions {
+                        topic: name.clone(),
+                        actual: it.partitions().len(),
+                        expected: partitions,
+                    });
+                }
+                None => missing.push((name.clone(), *kind)),
+            }
+        }
+        Ok(missing)
+    }
 }
 
 /// The topics of these contexts, and that of the replies.
@@ -174,31 +200,6 @@ fn wanted(config: &Config, contexts: &[&str]) -> Vec<(String, TopicKind)> {
 /// The largest record, in bytes: its headers come on top.
 fn largest(config: &Config) -> usize {
     config.message_bytes() + 128 * 1024
-}
-
-/// The topics that are missing; those that are there have the right number of partitions.
-fn verify(
-    admin: &AdminClient<DefaultClientContext>,
-    partitions: i32,
-    wanted: &[(String, TopicKind)],
-) -> Result<Vec<(String, TopicKind)>, TopicError> {
-    let metadata = admin.inner().fetch_metadata(None, TIMEOUT);
-    let metadata = metadata.map_err(|error| TopicError::Away(error.to_string()))?;
-    let mut missing = Vec::new();
-    for (name, kind) in wanted {
-        match metadata.topics().iter().find(|it| it.name() == name) {
-            Some(it) if i32::try_from(it.partitions().len()) == Ok(partitions) => {}
-            Some(it) => {
-                return Err(TopicError::OtherPartitions {
-                    topic: name.clone(),
-                    actual: it.partitions().len(),
-                    expected: partitions,
-                });
-            }
-            None => missing.push((name.clone(), *kind)),
-        }
-    }
-    Ok(missing)
 }
 
 /// The settings of topics that are there: those that a promise rests on.

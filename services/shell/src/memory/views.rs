@@ -7,7 +7,8 @@ use super::{
 use crate::{
     defect::{self, Defect},
     port::store::{
-        Aside, Asked, Change, CheckpointRow, Generation, StoreError, ViewBatch, Views, WriteError,
+        Aside, Asked, Change, CheckpointRow, Generation, StoreError, Touched, ViewBatch, Views,
+        WriteError,
     },
     view::ViewDefinition,
 };
@@ -216,10 +217,10 @@ fn keep_changes(it: &mut Database, of: &Generation, batch: &ViewBatch, now: Date
     let table = it.views.entry(of.clone()).or_default();
     for it in &batch.checkpoints {
         let place = (it.to.topic.clone(), it.to.part);
-        let Some(keys) = batch.changes.get(&place) else { continue };
+        let Some(Touched { keys, traces }) = batch.changes.get(&place).cloned() else { continue };
         let number = 1 + table.changes.last().map_or(0, |(_, last)| last.number);
-        let (from_pseq, pseq, keys) = (it.from_pseq, it.to.pseq, keys.iter().cloned().collect());
+        let (from_pseq, pseq, keys) = (it.from_pseq, it.to.pseq, keys.into_iter().collect());
         let (topic, part) = place;
-        table.changes.push((now, Change { topic, part, from_pseq, pseq, number, keys }));
+        table.changes.push((now, Change { topic, part, from_pseq, pseq, number, keys, traces }));
     }
 }

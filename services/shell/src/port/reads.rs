@@ -57,6 +57,8 @@ pub struct Change {
     pub number: i64,
     /// The keys of the rows that it touched.
     pub keys: Vec<String>,
+    /// The `traceparent` of its events that are traced, of the first of them at least.
+    pub traces: Vec<String>,
 }
 
 /// What changed in a generation of a view.

@@ -358,6 +358,15 @@ pub struct ParkedEvent {
     pub at: DateTime<Utc>,
 }
 
+/// What the events of one partition touched in a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// The keys of the rows.
+    pub keys: BTreeSet<String>,
+    /// The `traceparent` of those events that are traced, of the first of them at least.
+    pub traces: Vec<String>,
+}
+
 /// All that one transaction of a view writes: all of it, or nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewBatch {
@@ -367,9 +376,9 @@ pub struct ViewBatch {
     pub rows: BTreeMap<String, Option<serde_json::Value>>,
     /// Events set aside.
     pub parked: Vec<ParkedEvent>,
-    /// The keys of the rows touched, by topic and partition of the events: for those who follow what changes (V7).
+    /// What was touched, by topic and partition of the events: for those who follow what changes (V7).
     /// Only of partitions that have a checkpoint in this batch, and once had all there was.
-    pub changes: BTreeMap<(String, i32), BTreeSet<String>>,
+    pub changes: BTreeMap<(String, i32), Touched>,
     /// What became of streams that were tried again.
     pub tried: Vec<Tried>,
 }

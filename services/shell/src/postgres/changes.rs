@@ -5,18 +5,32 @@ use super::{
     select::{CHECKPOINTS, LIVE},
     views::checkpoints as checkpoints_of,
 };
-use crate::port::store::{Change, Changes, Generation, Mark, StoreError, ViewBatch};
+use crate::port::store::{Change, Changes, Generation, Mark, StoreError, Touched, ViewBatch};
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 /// For each checkpoint of the batch: the keys of its rows, a JSON array; `None`: they are not logged.
 pub(super) fn keys(batch: &ViewBatch) -> Vec<Option<String>> {
-    let keys = |place: &(String, i32)| serde_json::to_string(batch.changes.get(place)?).ok();
-    batch.checkpoints.iter().map(|it| keys(&(it.to.topic.clone(), it.to.part))).collect()
+    of_checkpoints(batch, |it| serde_json::to_string(&it.keys).ok())
 }
 
-/// A change as JSON: topic, partition, `from_pseq`, `pseq`, number, keys.
-type Line = (String, i32, i64, i64, i64, Vec<String>);
+/// For each checkpoint of the batch: who asked for it, a JSON array; `None`: nobody who is traced.
+pub(super) fn traces(batch: &ViewBatch) -> Vec<Option<String>> {
+    of_checkpoints(batch, |it| {
+        (!it.traces.is_empty()).then(|| serde_json::to_string(&it.traces).ok()).flatten()
+    })
+}
+
+fn of_checkpoints(
+    batch: &ViewBatch,
+    column: impl Fn(&Touched) -> Option<String>,
+) -> Vec<Option<String>> {
+    let touched = |place: (String, i32)| batch.changes.get(&place).and_then(&column);
+    batch.checkpoints.iter().map(|it| touched((it.to.topic.clone(), it.to.part))).collect()
+}
+
+/// A change as JSON: topic, partition, `from_pseq`, `pseq`, number, keys, traces.
+type Line = (String, i32, i64, i64, i64, Vec<String>, Option<Vec<String>>);
 
 /// What changed after these marks, at most `limit` batches of each partition.
 pub(super) async fn after(
@@ -27,7 +41,8 @@ pub(super) async fn after(
 ) -> Result<Seen<Changes>, StoreError> {
     let sql = format!(
         "select
-    (select coalesce(json_agg(json_build_array(l.topic, l.part, l.from_pseq, l.pseq, l.number, l.keys)), '[]')::text
+    (select coalesce(json_agg(json_build_array(l.topic, l.part, l.from_pseq, l.pseq, l.number, l.keys, l.traces)),
+            '[]')::text
         from unnest($4::text[], $5::int[], $6::bigint[], $7::bigint[]) m (topic, part, pseq, number)
         cross join lateral (
             select * from read.change c
@@ -54,13 +69,9 @@ pub(super) async fn after(
             .map_err(|error| away(&error))?;
     let lines: Vec<Line> = serde_json::from_str(&lines)
         .map_err(|error| StoreError::Broken(format!("changes of {}: {error}", of.table)))?;
-    let change = |(topic, part, from_pseq, pseq, number, keys)| Change {
-        topic,
-        part,
-        from_pseq,
-        pseq,
-        number,
-        keys,
+    let change = |(topic, part, from_pseq, pseq, number, keys, traces): Line| {
+        let traces = traces.unwrap_or_default();
+        Change { topic, part, from_pseq, pseq, number, keys, traces }
     };
     let mut batches: Vec<Change> = lines.into_iter().map(change).collect();
     batches.sort_by_key(|it| (it.pseq, it.number));

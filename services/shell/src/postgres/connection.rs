@@ -4,12 +4,17 @@ use crate::{
     config::{Config, DatabaseUrl, SecretFile},
     names::Names,
     port::store::{Store, StoreError, WriteError},
+    telemetry::metric,
 };
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgConnection,
+    ConnectOptions as _, Connection as _, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgDatabaseError},
 };
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// A Postgres server. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -17,6 +22,8 @@ pub struct Postgres {
     url: DatabaseUrl,
     password: Option<SecretFile>,
     names: Names,
+    /// Of this process, by the contexts that they are for.
+    pools: Arc<Mutex<Vec<(String, PgPool)>>>,
 }
 
 impl Postgres {
@@ -27,7 +34,26 @@ impl Postgres {
             url: config.database_url.clone(),
             password: config.database_password_file.clone(),
             names: Names::new(config.namespace.as_str()),
+            pools: Arc::default(),
         }
+    }
+
+    pub(super) fn has_pool(&self, context: &str, pool: &PgPool) {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.push((context.to_owned(), pool.clone()));
+    }
+
+    /// For each context that something reads: connections at work, and idle ones.
+    pub(crate) fn connections(&self) -> BTreeMap<String, (usize, usize)> {
+        let mut all: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for (context, pool) in &*self.pools.lock().unwrap_or_else(PoisonError::into_inner) {
+            let (open, idle) =
+                (usize::try_from(pool.size()).unwrap_or(usize::MAX), pool.num_idle());
+            let (used_all, idle_all) = all.entry(context.clone()).or_default();
+            *used_all += open.saturating_sub(idle);
+            *idle_all += idle;
+        }
+        all
     }
 
     /// How to reach a context's database; without a context, the one that the address names.
@@ -177,7 +203,10 @@ pub(super) fn away(error: &sqlx::Error) -> StoreError {
             StoreError::Away(format!("{}: run `flotilla migrate` first", it.message()))
         }
         Some(it) if !is_away(it.code().as_deref()) => StoreError::Broken(it.to_string()),
-        _ => StoreError::Away(error.to_string()),
+        _ => {
+            metrics::counter!(metric::SERVER_ERRORS.name, "server" => "postgres").increment(1);
+            StoreError::Away(error.to_string())
+        }
     }
 }
 

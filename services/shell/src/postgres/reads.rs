@@ -71,6 +71,7 @@ impl PostgresReads {
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
+        self.server.has_pool(name, &pool);
         let (changed, heard, listens) = (Arc::default(), Arc::default(), Arc::new(Once::new()));
         let it = Context { pool, changed, heard, listens };
         contexts.insert(name.to_owned(), it.clone());

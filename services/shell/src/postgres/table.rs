@@ -149,15 +149,16 @@ parked as (
     on conflict do nothing
 ),
 changed as (
-    insert into read.change (view, hash, generation, topic, part, from_pseq, pseq, keys)
-    select $10, $11, $12, m.topic, m.part, m.from_pseq, m.pseq, m.keys::json
-    from gate, unnest($1::text[], $2::int[], $4::bigint[], $5::bigint[], ${changes}::text[])
-        m (topic, part, from_pseq, pseq, keys)
+    insert into read.change (view, hash, generation, topic, part, from_pseq, pseq, keys, traces)
+    select $10, $11, $12, m.topic, m.part, m.from_pseq, m.pseq, m.keys::json, m.traces::json
+    from gate, unnest($1::text[], $2::int[], $4::bigint[], $5::bigint[], ${changes}::text[], ${traces}::text[])
+        m (topic, part, from_pseq, pseq, keys, traces)
     where gate.open and m.keys is not null
 )
 select pg_notify('{CHANNEL}', ${payload})::text, open from gate",
         payload = names.len() + 22,
         changes = names.len() + 23,
+        traces = names.len() + 24,
         key_type = key_type(view),
         columns = names.join(", "),
         arrays = arrays.join(", "),

@@ -211,6 +211,7 @@ async fn write(
         query = query.bind(values);
     }
     let news = news::payload(of, batch.checkpoints.iter().map(|it| &it.to));
-    query.bind(news).bind(changes::keys(batch)).fetch_one(connection).await?;
+    let query = query.bind(news).bind(changes::keys(batch)).bind(changes::traces(batch));
+    query.fetch_one(connection).await?;
     Ok(())
 }

@@ -133,6 +133,10 @@ metrics! {
         "The last event of a partition that was decided, or shown.";
     Gauge PUBLISHED = "flotilla.published", "{event}", ["service", "partition"],
         "The last event of a partition that Kafka has for certain.";
+    Gauge POOL_CONNECTIONS = "db.client.connection.count", "{connection}", ["db.client.connection.pool.name", "db.client.connection.state"],
+        "Connections to a context's database for queries, at work (`used`) or not (`idle`).";
+    Counter SERVER_ERRORS = "flotilla.server.errors", "{error}", ["server"],
+        "How often Kafka or Postgres did not answer, broke a connection or refused one.";
     Gauge READY = "flotilla.ready", "1", ["service"],
         "Whether a service is ready.";
     Gauge BUILD = "flotilla.build", "1", ["version", "revision"],

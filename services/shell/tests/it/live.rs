@@ -16,7 +16,7 @@ use shell::{
     Client,
     client::{Followed, Lost, Place, Update},
     memory::{Fleet, FleetOptions, MemoryStore},
-    port::store::{CheckpointMove, Generation, Store as _, ViewBatch, Views as _},
+    port::store::{CheckpointMove, Generation, Store as _, Touched, ViewBatch, Views as _},
     position::Position,
     reads::{Comparison, Filter, Query, Test, Value as Column},
     view::ViewDefinition,
@@ -211,7 +211,8 @@ async fn put_right(fleet: &Fleet, n: u128, email: &str) {
     let batch = ViewBatch {
         checkpoints: vec![CheckpointMove { from_pseq: to.pseq, to }],
         rows: [(id(n).to_string(), Some(row.clone()))].into(),
-        changes: [(place, [id(n).to_string()].into())].into(),
+        changes: [(place, Touched { keys: [id(n).to_string()].into(), ..Touched::default() })]
+            .into(),
         ..ViewBatch::default()
     };
     views.write(&view, &of, &batch).await.unwrap();

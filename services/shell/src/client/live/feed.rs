@@ -9,9 +9,12 @@ use crate::{
     port::store::{Changes, CheckpointRow, Mark, StoreError},
     position::Position,
     reads::{Filter, Query, Test, Value, holds},
+    telemetry::trace::{self, Done},
     view::ViewDefinition,
 };
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
+use opentelemetry::KeyValue;
 use serde_json::Value as Json;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -154,6 +157,7 @@ impl Feed<'_> {
         asks: bool,
     ) -> Result<bool, StoreError> {
         let (client, view) = (&*self.client.0, self.view);
+        let began = client.clock.now();
         let mut group: Vec<&mut Follower> =
             followers.iter_mut().filter(|it| it.is_behind == behind).collect();
         let Some(least) = marks::least(group.iter().map(|it| &it.marks)) else { return Ok(false) };
@@ -177,6 +181,7 @@ impl Feed<'_> {
             return Ok(false);
         };
         let (news, whose) = news;
+        let told = group.len();
         for (count, (follower, at)) in group.iter_mut().zip(whose).enumerate() {
             self.tell(follower, &news[at], changes.generation, &rows, &seen);
             follower.is_behind &= !full.is_empty();
@@ -184,7 +189,34 @@ impl Feed<'_> {
                 tokio::task::yield_now().await;
             }
         }
+        // Who comes from far away is told what was told to others before.
+        if !behind {
+            self.trace(&changes, began, told);
+        }
         Ok(!full.is_empty())
+    }
+
+    /// Tells the traces of what changed that it was pushed.
+    fn trace(&self, changes: &Changes, began: DateTime<Utc>, followers: usize) {
+        let (view, ended) = (self.view.table, self.client.0.clock.now());
+        let (Ok(followers), mut done) = (i64::try_from(followers), Vec::new()) else { return };
+        for it in &changes.batches {
+            let traces = it.traces.iter().filter(|it| trace::is_wanted(Some(it)));
+            done.extend(traces.map(|traceparent| Done {
+                name: format!("push {view}"),
+                began,
+                ended,
+                traceparent: traceparent.clone(),
+                attributes: vec![
+                    KeyValue::new("messaging.destination.name", it.topic.clone()),
+                    KeyValue::new("messaging.destination.partition.id", it.part.to_string()),
+                    KeyValue::new("flotilla.view", view),
+                    KeyValue::new("flotilla.pseq", it.pseq),
+                    KeyValue::new("flotilla.followers", followers),
+                ],
+            }));
+        }
+        trace::record("push", "send", done);
     }
 
     /// Whether the view is not known to be where the marks are.

@@ -81,6 +81,7 @@ mod tests {
             pseq: *pseq,
             number: 10 + i64::try_from(number).unwrap_or_default(),
             keys: vec![(*key).to_owned()],
+            traces: Vec::new(),
         };
         let checkpoint = CheckpointRow {
             topic: "t".to_owned(),

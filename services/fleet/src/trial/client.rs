@@ -1,6 +1,7 @@
 //! A client: asks without a pause, and asks again until it is answered.
 use super::{
     dice::Dice,
+    ground::Bffs,
     record::Record,
     request::{Done, Ending, Mutation, read},
 };
@@ -9,7 +10,7 @@ use shared_events::customers::{
     ChangeCustomerEmail, CustomerCommand, InviteCustomer, RemoveCustomer, VerifyCustomer,
 };
 use shell::{ids, position::Position};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -23,18 +24,18 @@ const OWN: usize = 20;
 
 /// When clients are to end.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stop {
+pub(crate) struct Stop {
     /// After the answer that they wait for.
-    pub(super) soon: CancellationToken,
+    pub(crate) soon: CancellationToken,
     /// Now, without it.
-    pub(super) now: CancellationToken,
+    pub(crate) now: CancellationToken,
 }
 
 /// One client.
-pub(super) struct Client {
+pub(crate) struct Client {
     number: usize,
     dice: Dice,
-    servers: Vec<SocketAddr>,
+    bffs: Bffs,
     http: reqwest::Client,
     /// All that it has seen.
     seen: Position,
@@ -55,21 +56,21 @@ struct Intent {
 }
 
 impl Client {
-    pub(super) fn new(
+    pub(crate) fn new(
         number: usize,
         dice: Dice,
-        servers: Vec<SocketAddr>,
+        bffs: Bffs,
         record: Arc<Record>,
         stop: Stop,
     ) -> Self {
         let mut pulse = interval(PACE);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (http, seen, own) = (reqwest::Client::new(), Position::new(), Vec::new());
-        Self { number, dice, servers, http, seen, own, pulse, record, stop }
+        Self { number, dice, bffs, http, seen, own, pulse, record, stop }
     }
 
     /// Until it is to stop.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         while !self.stop.soon.is_cancelled() && !self.stop.now.is_cancelled() {
             self.pulse.tick().await;
             if self.dice.percent(30) {
@@ -86,8 +87,8 @@ impl Client {
         let wanted = if self.dice.percent(50) { own.or(common) } else { common.or(own) };
         let id = wanted.unwrap_or_else(ids::new_id);
         let (begun, seen) = (self.record.now(), self.seen.clone());
-        let server = *self.dice.one(&self.servers);
-        let told = match read(&self.http, server, id, &seen).await {
+        let server = self.bffs.one(&mut self.dice);
+        let told = match read(&self.http, &server, id, &seen).await {
             Ending::Answered(it) => Some(it),
             Ending::Again { why, .. } => {
                 self.record.failed(why);
@@ -153,8 +154,14 @@ impl Client {
         let (command, names_customer): (CustomerCommand, bool) = match what {
             50..65 => (VerifyCustomer { customer_id }.into(), false),
             65..83 => {
-                let email =
-                    if self.dice.percent(50) { self.wanted() } else { self.new_email(command_id) };
+                let email = if self.dice.percent(50) {
+                    // Who is told that it is taken is told by whom, and may change that customer from then on.
+                    self.own.retain(|own| *own != customer_id);
+                    self.record.share(customer_id);
+                    self.wanted()
+                } else {
+                    self.new_email(command_id)
+                };
                 (ChangeCustomerEmail { customer_id, email }.into(), false)
             }
             83..96 => (RemoveCustomer { customer_id }.into(), false),
@@ -189,10 +196,10 @@ impl Client {
         let both = self.dice.percent(3);
         let gives_up = self.dice.percent(30);
         for attempt in 1.. {
-            let server = *self.dice.one(&self.servers);
+            let server = self.bffs.one(&mut self.dice);
             let ending = tokio::select! {
                 () = self.stop.now.cancelled() => return None,
-                it = self.sends(mutation, server, both && attempt == 1) => it,
+                it = self.sends(mutation, &server, both && attempt == 1) => it,
             };
             match ending {
                 Ending::Answered(done) => return Some(done),
@@ -216,20 +223,21 @@ impl Client {
     }
 
     /// Sends it once, or at the same time to all servers: then the first that answers counts.
-    async fn sends(&self, mutation: &Mutation, server: SocketAddr, to_all: bool) -> Ending<Done> {
+    async fn sends(&self, mutation: &Mutation, server: &str, to_all: bool) -> Ending<Done> {
         if !to_all {
             return mutation.send(&self.http, server).await;
         }
-        let all = self.servers.iter().map(|it| mutation.send(&self.http, *it));
-        let mut endings = futures::future::join_all(all).await;
+        let all = self.bffs.all();
+        let each = all.iter().map(|it| mutation.send(&self.http, it));
+        let mut endings = futures::future::join_all(each).await;
         let answered = endings.iter().position(|it| matches!(it, Ending::Answered(_)));
         endings.swap_remove(answered.unwrap_or_default())
     }
 
     /// Whoever sends a command again gets the same answer.
     async fn asks_again(&mut self, command_id: Uuid, mutation: &Mutation, before: &Told) {
-        let server = *self.dice.one(&self.servers);
-        match mutation.send(&self.http, server).await {
+        let server = self.bffs.one(&mut self.dice);
+        match mutation.send(&self.http, &server).await {
             Ending::Answered(Done { told, .. })
                 if (&told.code, told.holder) == (&before.code, before.holder) => {}
             Ending::Again { why, .. } => self.record.failed(why),

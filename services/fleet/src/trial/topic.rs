@@ -1,22 +1,22 @@
 //! What a reader of the event topic gets in the end.
-use super::{PARTITIONS, stage::Stage};
+use super::ground::{CONTEXT, Ground};
 use crate::proof::Published;
 use anyhow::Context as _;
 use shared_events::{frame::unframe, headers::EventHeaders};
 use std::collections::BTreeMap;
 
 /// Where the partitions of a topic end.
-pub(super) async fn ends(stage: &Stage, topic: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
-    let ends = stage.shell.kafka.ends(topic, PARTITIONS).await?;
+pub(crate) async fn ends(ground: &Ground, topic: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
+    let ends = ground.shell.kafka.ends(topic, ground.partitions()).await?;
     Ok(ends.into_iter().map(|(part, (_, high))| (part, high)).collect())
 }
 
 /// The events of the log, by partition, in its order.
-pub(super) async fn events(stage: &Stage) -> anyhow::Result<BTreeMap<i32, Vec<Published>>> {
-    let topic = stage.names().events("customers");
+pub(crate) async fn events(ground: &Ground) -> anyhow::Result<BTreeMap<i32, Vec<Published>>> {
+    let topic = ground.names().events(CONTEXT);
     let mut log: BTreeMap<i32, Vec<Published>> = BTreeMap::new();
-    for part in 0..PARTITIONS {
-        let mut reader = stage.shell.kafka.read_partition(&topic, part)?;
+    for part in 0..ground.partitions() {
+        let mut reader = ground.shell.kafka.read_partition(&topic, part)?;
         loop {
             let records = reader.read(1000).await?;
             if records.is_empty() {

@@ -4,7 +4,7 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use shared_events::customers::CustomerCommand;
 use shell::position::Position;
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// A request that is not answered in this time is given up; it may be sent again.
@@ -13,7 +13,7 @@ const POSITION: &str = "flotilla-position";
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ending<T> {
+pub(crate) enum Ending<T> {
     /// With its answer.
     Answered(T),
     /// Without one; it may be sent again.
@@ -29,14 +29,14 @@ pub(super) enum Ending<T> {
 
 /// What a mutation came to, and the version of the row that came with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Done {
-    pub(super) told: Told,
-    pub(super) row_version: Option<i64>,
+pub(crate) struct Done {
+    pub(crate) told: Told,
+    pub(crate) row_version: Option<i64>,
 }
 
 /// A mutation, the same at every attempt.
 #[derive(Clone, Debug)]
-pub(super) struct Mutation {
+pub(crate) struct Mutation {
     field: &'static str,
     body: Value,
     shows_customer: bool,
@@ -44,7 +44,7 @@ pub(super) struct Mutation {
 
 impl Mutation {
     /// `shows_customer`: it selects the customer, so it waits until a view shows the effect.
-    pub(super) fn new(
+    pub(crate) fn new(
         command_id: Uuid,
         command: &CustomerCommand,
         names_customer: bool,
@@ -79,7 +79,7 @@ impl Mutation {
     }
 
     /// Sends it once. Without a position: so the answer's is that of the effect.
-    pub(super) async fn send(&self, http: &reqwest::Client, to: SocketAddr) -> Ending<Done> {
+    pub(crate) async fn send(&self, http: &reqwest::Client, to: &str) -> Ending<Done> {
         match post(http, to, &self.body, &Position::new()).await {
             Ok((body, position)) => self.understand(&body, position),
             Err(why) => Ending::Again { why, refused: false },
@@ -121,9 +121,9 @@ impl Mutation {
 }
 
 /// Asks for a customer by its id, once.
-pub(super) async fn read(
+pub(crate) async fn read(
     http: &reqwest::Client,
-    to: SocketAddr,
+    to: &str,
     id: Uuid,
     seen: &Position,
 ) -> Ending<Vantage> {
@@ -157,13 +157,13 @@ pub(super) async fn read(
 }
 
 /// Asks once; the body and the position. The error says why there is no answer.
-pub(super) async fn post(
+pub(crate) async fn post(
     http: &reqwest::Client,
-    to: SocketAddr,
+    to: &str,
     body: &Value,
     seen: &Position,
 ) -> Result<(Value, Option<Position>), String> {
-    let mut request = http.post(format!("http://{to}/graphql")).timeout(REQUEST).json(body);
+    let mut request = http.post(format!("{to}/graphql")).timeout(REQUEST).json(body);
     if !seen.is_empty() {
         request = request.header(POSITION, seen.to_string());
     }

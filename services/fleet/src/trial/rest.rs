@@ -1,5 +1,10 @@
 //! Waiting until everything has come to rest, and what is there then.
-use super::{record::Story, request::post, stage::Stage, tables, topic};
+use super::{
+    ground::{CONTEXT, Ground},
+    record::Story,
+    request::post,
+    tables, topic,
+};
 use crate::{
     proof::{Anomaly, Stored},
     stack::Stopwatch,
@@ -14,29 +19,29 @@ use std::{
 use uuid::Uuid;
 
 /// Once nothing is wrong any more, everything is done in this time.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const PULSE: Duration = Duration::from_millis(100);
 const PAGE: usize = 500;
 
 /// Waits until all commands are decided, all events published and all of them shown. What is not, if it takes too long.
-pub(super) async fn comes_to_rest(stage: &Stage) -> anyhow::Result<Result<(), String>> {
+pub(crate) async fn comes_to_rest(ground: &Ground) -> anyhow::Result<Result<(), String>> {
     let watch = Stopwatch::start();
-    let commands = stage.names().commands("customers");
+    let commands = ground.names().commands(CONTEXT);
     loop {
-        let left = left(stage, &topic::ends(stage, &commands).await?).await?;
+        let left = left(ground, &topic::ends(ground, &commands).await?).await?;
         if left.is_empty() {
             return Ok(Ok(()));
         }
         if watch.took() > PATIENCE {
             return Ok(Err(left.join("; ")));
         }
-        stage.shell.clock.sleep(PULSE).await;
+        ground.shell.clock.sleep(PULSE).await;
     }
 }
 
-async fn left(stage: &Stage, ends: &BTreeMap<i32, i64>) -> anyhow::Result<Vec<String>> {
-    let ledger = tables::ledger(stage).await?;
-    let shown: BTreeMap<i32, i64> = tables::shown(stage).await?.into_iter().collect();
+async fn left(ground: &Ground, ends: &BTreeMap<i32, i64>) -> anyhow::Result<Vec<String>> {
+    let ledger = tables::ledger(ground).await?;
+    let shown: BTreeMap<i32, i64> = tables::shown(ground).await?.into_iter().collect();
     let mut left = Vec::new();
     for (part, end) in ends {
         let Some(row) = ledger.iter().find(|it| it.part == *part) else {
@@ -58,15 +63,16 @@ async fn left(stage: &Stage, ends: &BTreeMap<i32, i64>) -> anyhow::Result<Vec<St
 }
 
 /// All that is stored, and all that a client can list.
-pub(super) async fn stored(stage: &Stage) -> anyhow::Result<Stored> {
-    let tables = tables::read(stage).await?;
-    Ok(Stored { log: topic::events(stage).await?, ..tables })
+pub(crate) async fn stored(ground: &Ground) -> anyhow::Result<Stored> {
+    let tables = tables::read(ground).await?;
+    Ok(Stored { log: topic::events(ground).await?, ..tables })
 }
 
 /// What GraphQL lists to somebody who has seen all that any client has; `seen` is never older.
-pub(super) async fn listed(stage: &Stage, seen: &Position) -> anyhow::Result<Vec<Value>> {
+pub(crate) async fn listed(ground: &Ground, seen: &Position) -> anyhow::Result<Vec<Value>> {
     let http = reqwest::Client::new();
-    let server = *stage.bffs.first().context("there is no BFF")?;
+    let bffs = ground.bffs.all();
+    let server = bffs.first().context("there is no BFF")?;
     let (mut rows, mut after) = (Vec::new(), String::new());
     loop {
         let query = format!(
@@ -87,7 +93,7 @@ pub(super) async fn listed(stage: &Stage, seen: &Position) -> anyhow::Result<Vec
 }
 
 /// What only the clients of this run can tell, beyond what [`crate::proof::check`] looks at.
-pub(super) fn check(story: &Story, stored: &Stored, listed: &[Value]) -> Vec<Anomaly> {
+pub(crate) fn check(story: &Story, stored: &Stored, listed: &[Value]) -> Vec<Anomaly> {
     let mut found = story.anomalies.clone();
     let decided: BTreeSet<Uuid> = stored.outcomes.iter().map(|it| it.command_id).collect();
     for it in story.refused.iter().filter(|it| decided.contains(it)) {

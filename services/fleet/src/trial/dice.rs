@@ -3,15 +3,15 @@ use std::ops::Range;
 
 /// A source of numbers: `SplitMix64`, which is as random as this needs and a line long.
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// One of its own for something else, which does not depend on how often this one is thrown from here on.
-    pub(super) fn child(&mut self) -> Self {
+    pub(crate) fn child(&mut self) -> Self {
         Self(self.next())
     }
 
@@ -24,27 +24,27 @@ impl Dice {
     }
 
     /// A number of a range that is not empty.
-    pub(super) fn within(&mut self, range: Range<u64>) -> u64 {
+    pub(crate) fn within(&mut self, range: Range<u64>) -> u64 {
         range.start + self.next() % (range.end - range.start)
     }
 
     /// A place in a list that is not empty.
-    pub(super) fn place(&mut self, length: usize) -> usize {
+    pub(crate) fn place(&mut self, length: usize) -> usize {
         usize::try_from(self.next() % length as u64).unwrap_or_default()
     }
 
     /// One of a list that is not empty.
-    pub(super) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub(crate) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.place(of.len())]
     }
 
     /// True so many times in a hundred.
-    pub(super) fn percent(&mut self, chance: u64) -> bool {
+    pub(crate) fn percent(&mut self, chance: u64) -> bool {
         self.within(0..100) < chance
     }
 
     /// Puts a list in any order.
-    pub(super) fn shuffle<T>(&mut self, list: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
         for last in (1..list.len()).rev() {
             list.swap(last, self.place(last + 1));
         }

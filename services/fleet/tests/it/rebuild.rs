@@ -177,3 +177,20 @@ async fn two_aggregators_that_start_at_once_build_a_changed_view_once() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_view_whose_rows_are_lost_is_made_again() {
+    whole(async |fleet, server| {
+        server.invite("ada@example.com").await;
+        let of = fleet.sql(
+            "select format('view_%s_%s_%s', view, hash, generation) from read.live where view = 'customer'",
+        );
+        fleet.sql(&format!("drop schema {of} cascade"));
+        fails(&fleet, &["audit", "customer"], "`flotilla rebuild <view>` makes it again").await;
+        succeeds(&fleet, &["rebuild", "customer"]).await;
+        succeeds(&fleet, &["audit", "customer"]).await;
+        let shown = server.ask("{ customers { totalCount } }").await;
+        assert_eq!(shown.body["data"]["customers"]["totalCount"], 1, "{}", shown.body);
+    })
+    .await;
+}

@@ -46,8 +46,7 @@ impl Kafka {
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "5")
             .set("queued.min.messages", "20000")
-            // Of one consumer: a view that is rebuilt has six.
-            .set("queued.max.messages.kbytes", "16384");
+            .set("queued.max.messages.kbytes", "65536");
         it
     }
 

@@ -198,9 +198,15 @@ pub(super) fn is_gone(error: &sqlx::Error) -> bool {
 
 pub(super) fn away(error: &sqlx::Error) -> StoreError {
     match error.as_database_error() {
-        // No such database, schema or table: not migrated yet.
+        // No such database, schema or table: not migrated yet, or somebody took it away.
         Some(it) if matches!(it.code().as_deref(), Some("3D000" | "3F000" | "42P01")) => {
-            StoreError::Away(format!("{}: run `flotilla migrate` first", it.message()))
+            let of_a_view = it.message().contains("\"view_");
+            let remedy = if of_a_view {
+                "`flotilla rebuild <view>` makes it again"
+            } else {
+                "run `flotilla migrate` first"
+            };
+            StoreError::Away(format!("{}: {remedy}", it.message()))
         }
         Some(it) if !is_away(it.code().as_deref()) => StoreError::Broken(it.to_string()),
         _ => {

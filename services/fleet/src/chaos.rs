@@ -11,6 +11,7 @@ mod report;
 mod stage;
 mod suffer;
 
+pub use crate::trial::Tally;
 pub use measure::{Felt, Recovery};
 pub use report::Report;
 
@@ -101,7 +102,7 @@ impl Run<'_> {
         self.revive(&trial).await?;
         let verdict = trial.ends().await?;
         verdict.keep(&self.stage.stack.logs())?;
-        Ok(report(self.options, took, verdict, &episodes))
+        Ok(report(self.options, took, &verdict, &episodes))
     }
 
     /// One fault after another, each until the fleet has recovered.
@@ -155,25 +156,19 @@ impl Run<'_> {
     }
 }
 
-fn report(options: &Options, took: Duration, verdict: Verdict, episodes: &[Episode]) -> Report {
-    let Verdict { story, stored, anomalies } = verdict;
+fn report(options: &Options, took: Duration, verdict: &Verdict, episodes: &[Episode]) -> Report {
     let mut faults: BTreeMap<String, usize> = BTreeMap::new();
     for Fault { harm, victim, .. } in episodes.iter().flat_map(|it| &it.faults).map(|it| it.fault) {
         *faults.entry(victim.name(harm)).or_default() += 1;
     }
-    let waits = Waits::new(&story, PARTITIONS);
+    let waits = Waits::new(&verdict.story, PARTITIONS);
     Report {
         seed: options.seed,
         took_s: took.as_secs_f64(),
         faults,
-        commands: story.outcomes.clone(),
-        queries: story.queries(),
-        attempts_failed: story.attempts_failed(),
-        events: stored.events.len(),
-        records: stored.log.values().map(Vec::len).sum(),
+        tally: verdict.tally(),
         felt: measure::felt(&waits, episodes),
         recovery: measure::recovery(&waits, episodes),
-        kept: (!anomalies.is_empty()).then(|| options.data.clone()),
-        anomalies,
+        kept: (!verdict.anomalies.is_empty()).then(|| options.data.clone()),
     }
 }

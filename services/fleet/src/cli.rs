@@ -28,6 +28,7 @@ mod signals;
 mod simulate;
 mod status;
 mod streams;
+mod tally;
 mod target;
 mod up;
 mod view_of;

@@ -8,6 +8,7 @@ mod course;
 mod fleet;
 mod report;
 
+pub use crate::trial::Tally;
 pub use report::{Felt, Report};
 
 use crate::{
@@ -133,7 +134,7 @@ async fn whole(fleet: &mut Fleet, this: &Release, options: &Options) -> anyhow::
     let logs = fleet.stack.logs();
     verdict.keep(&logs)?;
     let kept = (!verdict.anomalies.is_empty()).then(|| options.data.clone());
-    Ok(course.report(options.seed, verdict, ground.partitions(), kept))
+    Ok(course.report(options.seed, &verdict, ground.partitions(), kept))
 }
 
 async fn perform(
@@ -227,5 +228,5 @@ pub async fn run_elsewhere(options: Elsewhere) -> anyhow::Result<Report> {
         verdict.keep(&data)?;
         kept = Some(data);
     }
-    Ok(course.report(seed, verdict, ground.partitions(), kept))
+    Ok(course.report(seed, &verdict, ground.partitions(), kept))
 }

@@ -4,7 +4,7 @@
 //! - `client`, `request`: the load; `record`: the history of what was asked and told
 //! - `ground`: the fleet it is about; `member`: a service of it in a process of its own
 //! - `rest`, `tables`, `topic`: waiting for quiet, reading what is stored; [`crate::proof`] says what is wrong with it
-//! - `waits`: how long clients waited
+//! - `tally`: what it comes to; `waits`: how long clients waited
 mod client;
 mod dice;
 mod ground;
@@ -13,6 +13,7 @@ mod record;
 mod request;
 mod rest;
 mod tables;
+mod tally;
 mod topic;
 mod waits;
 
@@ -20,6 +21,7 @@ pub(crate) use dice::Dice;
 pub(crate) use ground::{Bffs, Ground, prepare};
 pub(crate) use member::{Member, Service, options_for};
 pub(crate) use record::{Record, Story};
+pub use tally::Tally;
 #[cfg(test)]
 pub(crate) use waits::Wait;
 pub(crate) use waits::Waits;
@@ -134,6 +136,10 @@ impl<'a> Trial<'a> {
 }
 
 impl Verdict {
+    pub(crate) fn tally(&self) -> Tally {
+        Tally::of(self)
+    }
+
     /// Where there is an anomaly, the whole history is kept in this folder: one call a line.
     pub(crate) fn keep(&self, folder: &Path) -> anyhow::Result<()> {
         if self.anomalies.is_empty() {

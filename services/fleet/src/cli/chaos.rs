@@ -2,6 +2,7 @@
 use super::{
     console::{self, Steps},
     signals::Signals,
+    tally,
 };
 use crate::{
     chaos::{self, Length, Report},
@@ -10,7 +11,6 @@ use crate::{
 use anyhow::{Context as _, bail, ensure};
 use shell::clock::Clock;
 use std::{
-    collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -96,7 +96,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if let Some(kept) = &report.kept {
         bail!(
             "{} anomalies with seed {seed}; logs and data are in {}",
-            report.anomalies.len(),
+            report.tally.anomalies.len(),
             kept.display()
         );
     }
@@ -116,14 +116,8 @@ pub(super) async fn forget(data: &Path) {
 }
 
 fn print(report: &Report) {
-    let title = |text: &str| console::line(&format!("\n{text}"));
-    let pairs = |all: &BTreeMap<String, usize>| {
-        let rows: Vec<(&str, String)> =
-            all.iter().map(|(name, count)| (name.as_str(), count.to_string())).collect();
-        console::table(&rows);
-    };
     let count: usize = report.faults.values().sum();
-    title(&format!("Faults: {count} in {:.0} s, seed {}", report.took_s, report.seed));
+    tally::title(&format!("Faults: {count} in {:.0} s, seed {}", report.took_s, report.seed));
     let rows: Vec<Vec<String>> = report
         .felt
         .iter()
@@ -134,22 +128,9 @@ fn print(report: &Report) {
         .collect();
     let header = ["fault", "times", "longest wait for a key, s", "attempts failed"];
     console::line(console::columns(&header, &rows).trim_end());
-    title("Commands by outcome");
-    pairs(&report.commands);
-    title("Attempts without a final answer, all made again");
-    pairs(&report.attempts_failed);
-    title("Recovery, the longest");
+    tally::title("Recovery, the longest");
     console::table(&recovery(report));
-    title("Checked");
-    console::table(&[
-        ("queries", report.queries.to_string()),
-        ("events", report.events.to_string()),
-        ("records of events", report.records.to_string()),
-        ("anomalies", report.anomalies.len().to_string()),
-    ]);
-    for it in &report.anomalies {
-        console::line(&format!("  {it}"));
-    }
+    tally::print(&report.tally);
 }
 
 fn recovery(report: &Report) -> Vec<(&'static str, String)> {

@@ -3,11 +3,12 @@ use super::{
     chaos::forget,
     console::{self, Steps},
     signals::Signals,
+    tally,
     target::Target,
 };
 use crate::drill::{self, Elsewhere, Report};
 use anyhow::{Context as _, bail, ensure};
-use std::{collections::BTreeMap, env, fs, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{env, fs, path::PathBuf, process::ExitCode, sync::Arc};
 
 /// The options of `drill`.
 #[derive(Debug, clap::Args)]
@@ -107,7 +108,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if let Some(kept) = &report.kept {
         bail!(
             "{} anomalies with seed {seed}; what was seen is in {}",
-            report.anomalies.len(),
+            report.tally.anomalies.len(),
             kept.display()
         );
     }
@@ -119,13 +120,7 @@ fn say(what: &str) {
 }
 
 fn print(report: &Report) {
-    let title = |text: &str| console::line(&format!("\n{text}"));
-    let pairs = |all: &BTreeMap<String, usize>| {
-        let rows: Vec<(&str, String)> =
-            all.iter().map(|(name, count)| (name.as_str(), count.to_string())).collect();
-        console::table(&rows);
-    };
-    title(&format!(
+    tally::title(&format!(
         "Steps: {} in {:.0} s, seed {}",
         report.steps.len(),
         report.took_s,
@@ -141,22 +136,7 @@ fn print(report: &Report) {
     let rows: Vec<Vec<String>> = rows.chain([calm]).collect();
     let header = ["what happened", "s", "longest wait for a key, s", "attempts failed"];
     console::line(console::columns(&header, &rows).trim_end());
-    title("Commands by outcome");
-    pairs(&report.commands);
-    if !report.attempts_failed.is_empty() {
-        title("Attempts without a final answer, all made again");
-        pairs(&report.attempts_failed);
-    }
-    title("Checked");
-    console::table(&[
-        ("queries", report.queries.to_string()),
-        ("events", report.events.to_string()),
-        ("records of events", report.records.to_string()),
-        ("anomalies", report.anomalies.len().to_string()),
-    ]);
-    for it in &report.anomalies {
-        console::line(&format!("  {it}"));
-    }
+    tally::print(&report.tally);
 }
 
 #[cfg(test)]

@@ -63,12 +63,11 @@ impl Done {
     pub(super) fn report(
         &self,
         seed: u64,
-        verdict: Verdict,
+        verdict: &Verdict,
         partitions: i32,
         kept: Option<PathBuf>,
     ) -> Report {
-        let Verdict { story, stored, anomalies } = verdict;
-        let waits = Waits::new(&story, partitions);
+        let waits = Waits::new(&verdict.story, partitions);
         let felt = |it: &Taken| Felt {
             step: it.name.clone(),
             took_s: it.until.saturating_sub(it.begun).as_secs_f64(),
@@ -80,12 +79,7 @@ impl Done {
             took_s: self.until.saturating_sub(self.begun).as_secs_f64(),
             steps: self.steps.iter().map(felt).collect(),
             calm_longest_s: self.calm(&waits).as_secs_f64(),
-            commands: story.outcomes.clone(),
-            queries: story.queries(),
-            attempts_failed: story.attempts_failed(),
-            events: stored.events.len(),
-            records: stored.log.values().map(Vec::len).sum(),
-            anomalies,
+            tally: verdict.tally(),
             kept,
         }
     }
